@@ -6,7 +6,8 @@ use super::output::{Output, columns};
 use super::progress::Progress;
 use super::run::use_threads;
 use super::{CommandResult, Failure};
-use crate::pipeline::predict::{Model, Prediction, predict, write_predictions};
+use crate::pipeline::predict::{Prediction, predict, write_predictions};
+use crate::pipeline::{Model, calibration_sentences};
 use clap::Args;
 use lungs_base::files::is_same_path;
 use lungs_base::text::counted;
@@ -21,13 +22,13 @@ use std::path::PathBuf;
 /// reason. Research use only: not a medical device.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  lungs predict --model results/demo data/new-patient\n  lungs predict --model results/demo data/a data/b --out predictions.csv\n  lungs predict --model results/demo data/a --explain heatmaps\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
+    after_help = "Examples:\n  lungs predict --model results/demo data/new-patient\n  lungs predict --model results/demo data/a data/b --out predictions.csv\n  lungs predict --model results/demo data/a --explain heatmaps\n  lungs predict --model sybil_checkpoints data/new-patient\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"
 )]
 pub(super) struct Predict {
-    /// A run, an archive of `lungs export`, or a weights file (.safetensors, .pt, .pth, model.ckpt-123).
-    /// Repeat it for an ensemble: the probabilities of all models, and of all folds of a cross-validation,
-    /// are averaged.
-    #[arg(long, required = true, value_name = "RUN|FILE")]
+    /// A run, an archive of `lungs export`, a weights file (.safetensors, .pt, .pth, .ckpt, model.ckpt-123), or a folder
+    /// of .ckpt files, such as the networks of Sybil with their calibrators (.json). Repeat it for an ensemble: the
+    /// probabilities of all models, of all folds of a cross-validation, and of all files of a folder are averaged.
+    #[arg(long, required = true, value_name = "RUN|FILE|FOLDER")]
     model: Vec<PathBuf>,
 
     /// Spec with the [preprocess] and model.slices of the training, for weights without metadata.
@@ -66,7 +67,7 @@ impl Predict {
         let models = self.models()?;
         let horizons: Vec<f64> =
             models.first().map_or_else(Vec::new, |model| model.spec.outcome.horizons().to_vec());
-        let calibrations: Vec<String> = models.iter().filter_map(Model::calibration).collect();
+        let calibrations = calibration_sentences(&models);
         let temporary = tempfile::tempdir().map_err(Failure::work)?;
         let cache = self.cache.as_deref().unwrap_or(temporary.path());
         let cache = (cache, self.cache.is_some());

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Import, inflate, export and inspect weights.
 ///
-/// Reads TensorFlow checkpoints (`lungs` 0.1.5, kinetics-i3d, TF-slim), PyTorch .pt and .pth files, and
-/// safetensors. No code in these files is executed.
+/// Reads TensorFlow checkpoints (`lungs` 0.1.5, kinetics-i3d, TF-slim), PyTorch .pt, .pth and .ckpt files (also of
+/// Lightning), and safetensors. No code in these files is executed.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs weights show model.ckpt-1234\n  lungs weights import model.ckpt-1234 -o weights/lungs-0.1.5.safetensors \\\n      --spec experiments/original-code.toml\n  lungs weights inflate inception_v1.ckpt -o weights/imagenet.safetensors\n  lungs weights export results/demo --to pytorch-safetensors \\\n      -o demo-pytorch.safetensors"
@@ -217,9 +217,11 @@ impl Destination {
             None => loaded,
         };
         let mut metadata = loaded.metadata.clone();
-        if let Some(spec) = &self.spec {
-            metadata.extend(Contract::of(&load_preparation(spec, &[])?).to_metadata());
-        }
+        let contract = match &self.spec {
+            Some(spec) => Some(Contract::of(&load_preparation(spec, &[])?)),
+            None => training::contract_of(&loaded).map_err(Failure::request)?,
+        };
+        metadata.extend(contract.iter().flat_map(Contract::to_metadata));
         metadata.insert("lungs.source".to_owned(), source_of(&loaded));
         let written = model::save_variables(&loaded.variables, &self.output, &metadata);
         written.map_err(Failure::work)?;
@@ -342,7 +344,7 @@ fn compatibility(loaded: &LoadedNetwork) -> Vec<String> {
         format!("classifier: {}", head_compatibility(loaded)),
     ];
     lines.extend(ignored_lines(loaded));
-    lines.push(match Contract::from_metadata(&loaded.metadata) {
+    lines.push(match training::contract_of(loaded) {
         Ok(Some(contract)) => {
             let Preprocess { spacing_mm, compat, window, .. } = contract.preprocess;
             let [depth, height, width] = contract.preprocess.size;

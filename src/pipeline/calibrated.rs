@@ -131,6 +131,23 @@ impl StoredCalibration {
         self.calibrator.as_ref().map(|map| map.probability(logit))
     }
 
+    /// A sentence about calibrated probabilities, for the run at `path`.
+    pub(super) fn sentence(&self, path: &Path) -> String {
+        let path = path.display();
+        match &self.calibrator {
+            Some(map) => format!(
+                "calibrated_probability: by {}, fitted on {} ({} positive) of {path}",
+                map.name(),
+                counted(self.exams, "validation exam", "validation exams"),
+                self.positives
+            ),
+            None => format!(
+                "no calibrated_probability: {path} has no calibration map: {}",
+                self.reason.as_deref().unwrap_or("unknown reason")
+            ),
+        }
+    }
+
     /// A note about the map for the metrics of a split.
     pub(super) fn note(&self, split: SplitName) -> String {
         match (&self.calibrator, &self.reason, split) {

@@ -10,6 +10,8 @@
 pub mod archive;
 mod assignment;
 mod calibrated;
+mod calibration;
+mod checkpoints;
 mod columns;
 mod conclude;
 mod equal_scans;
@@ -20,6 +22,8 @@ mod failures;
 mod fetched;
 mod folds;
 mod inputs;
+mod model;
+mod network_calibration;
 mod pooled;
 pub mod predict;
 mod prediction;
@@ -29,12 +33,14 @@ mod robustness;
 mod study;
 
 pub use calibrated::StoredCalibration;
+pub use calibration::calibration_sentences;
 pub use equal_scans::{EqualGroup, EqualScan, EqualScansError};
 pub use error::{ColumnError, PipelineError};
 pub use external::{ExternalError, ExternalOutcome, ExternalRequest, evaluate_external};
 pub use fetched::Preparer;
 pub use folds::cross_validate;
 pub use inputs::{Change, ChangedInputs, Changes, Inputs, check_against, check_inputs};
+pub use model::Model;
 pub use preparation::{
     cache_folder, network_input, prepare, prepare_chosen, prepare_images, settings,
 };

@@ -64,7 +64,8 @@ fn predict_writes_a_heatmap_of_every_exam_on_the_voxels_of_its_ct() {
     // A second call gives the same bytes; another method has its own files; an ensemble has one map per exam.
     let before = fs::read(workspace.path("looked").join(&rows[0].map)).unwrap();
     let occlusion = ["--explain-by", "occlusion", "--occlusion-size", "100mm"];
-    let stride = ["--occlusion-stride", "8", "--model", model];
+    let weights = run.join("checkpoints/epoch-001/weights.safetensors");
+    let stride = ["--occlusion-stride", "8", "--model", weights.to_str().unwrap()];
     for more in [vec![], [&occlusion[..], &stride].concat()] {
         let done = workspace.lungs(&[&arguments[..], &explain, &more].concat());
         assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);

@@ -34,6 +34,7 @@ mod slurm;
 mod support;
 mod survival;
 mod sweep;
+mod sybil;
 mod synthetic;
 mod tensorboard;
 mod volume_files;

@@ -214,9 +214,15 @@ fn predict_reproduces_the_probabilities_of_the_run() {
         assert_eq!(by_series[&row["series"]], row["probability"]);
     }
 
-    // An ensemble of the same run twice, with a table of excluded series.
-    let predicted =
-        workspace.lungs(&["predict", "--model", run_name, "--model", "results/small", "ct/P0001"]);
+    // An ensemble, with a table of excluded series. A run is not in it twice.
+    let weights = run.join(format!("checkpoints/epoch-{epoch:03}/weights.safetensors"));
+    let ensemble = |second: &str| {
+        workspace.lungs(&["predict", "--model", run_name, "--model", second, "ct/P0001"])
+    };
+    let predicted = ensemble("results/small");
+    assert_eq!(predicted.code, 2, "{}", predicted.stdout);
+    assert!(predicted.stderr.contains("is in the ensemble"), "{}", predicted.stderr);
+    let predicted = ensemble(weights.to_str().unwrap());
     assert_eq!(predicted.code, 0, "{}", predicted.stderr);
     assert!(predicted.stdout.starts_with("probability  patient"), "{}", predicted.stdout);
 }

@@ -41,7 +41,7 @@ fn foreign_weights_are_shown_imported_and_inflated() {
         &[
             "PyTorch file, I3D of PyTorch",
             "loads into model.width = 0.0625, model.channels = 3, or 1 with the same output",
-            "has 7 classes, expected 2",
+            "has 7 outputs: loads with outcome.name = \"survival\" and 6 horizons",
             "57 × training counter",
             "prepared for: unknown",
         ],

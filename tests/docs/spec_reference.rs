@@ -189,6 +189,8 @@ fn defaults() -> toml::Table {
     let mut defaults = table(toml::Value::try_from(&document).unwrap());
     let data = defaults["data"].as_table_mut().unwrap();
     data.insert("equal_scans".into(), toml::Value::try_from(EqualScans::default()).unwrap());
+    let model = defaults["model"].as_table_mut().unwrap();
+    model.insert("pool".into(), toml::Value::try_from(document.model.pool).unwrap());
     defaults.insert("outcome".into(), toml::Value::try_from(Outcome::default()).unwrap());
     defaults.insert("slurm".into(), toml::Value::try_from(Slurm::default()).unwrap());
     defaults.insert("sweep".into(), toml::Value::try_from(SweepTable::default()).unwrap());

@@ -8,10 +8,13 @@ use lungs_net::model::{
     self, Architecture, ModelError, Network, NetworkConfig, Variable, WeightsError, is_head,
     is_pool,
 };
-use lungs_net::weights::{self, Head, LoadError, LoadedNetwork};
+use lungs_net::weights::{self, Head, LoadError, LoadedNetwork, NetworkLayout, ResidualLayout};
 use lungs_spec::results::{ResultsError, RunFolder};
 use lungs_spec::spec::{BatchNorm, Contract, ContractError, InitPreprocess, Precision, Spec};
 use std::path::{Path, PathBuf};
+
+/// Years of the published weights of Sybil.
+const SYBIL_YEARS: usize = 6;
 
 /// The network cannot be initialised from `model.init`.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +161,7 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
         return Err(InitError::Width { path, actual, expected });
     }
     if spec.model.init_preprocess == InitPreprocess::Same {
-        let contract = Contract::from_metadata(&loaded.metadata)
+        let contract = contract_of(&loaded)
             .map_err(|source| InitError::Contract { path: path.clone(), source })?;
         let differences: Vec<String> = contract.map_or_else(Vec::new, |contract| {
             let differences = contract.differences(&Contract::of(spec)).into_iter();
@@ -188,6 +191,21 @@ pub fn initial_weights(spec: &Spec) -> Result<Option<LoadedNetwork>, InitError> 
             Err(InitError::Head { path, classifier, expected })
         }
     }
+}
+
+/// The preprocessing that weights were trained with: that of their metadata, or that of Sybil for a file with Sybil's
+/// names. `None` if it is unknown.
+///
+/// # Errors
+/// [`ContractError`] if the metadata is invalid.
+pub fn contract_of(loaded: &LoadedNetwork) -> Result<Option<Contract>, ContractError> {
+    if let Some(contract) = Contract::from_metadata(&loaded.metadata)? {
+        return Ok(Some(contract));
+    }
+    let is_sybil = loaded.layout == NetworkLayout::Residual(ResidualLayout::Sybil);
+    let years =
+        if loaded.has_head() { loaded.config.outputs.saturating_sub(1) } else { SYBIL_YEARS };
+    Ok(is_sybil.then(|| Contract::sybil(years)))
 }
 
 /// The weights file of `model.init`: the path itself, or the weights of a run's selected epoch. `None`

@@ -62,7 +62,7 @@ pub use event::{Event, Observer};
 pub use exam::{Exam, Target};
 pub use fit::{fit, trained_network};
 pub use footprint::{DeviceFailure, advice, catch_panic, step_bytes};
-pub use initial::{InitError, initial_weights, network, selected_weights};
+pub use initial::{InitError, contract_of, initial_weights, network, selected_weights};
 pub use logits::{ExamLogits, Logits};
 pub use objective::Objective;
 pub use optimizer::adam;

@@ -193,7 +193,9 @@ fn residual_networks_train_with_ema_clipping_and_gradient_checkpointing() {
         epoch(&spec, &exams, &mut learner, |_| ()).unwrap();
         let ema = values(learner.ema.as_ref().unwrap());
         let network = values(&learner.network);
-        for (name, value) in &before {
+        // Attention over the single slice or position of these features is 1, and has no gradient.
+        let is_constant = |name: &str| name.ends_with("_attention/w");
+        for (name, value) in before.iter().filter(|(name, _)| !is_constant(name)) {
             if name.ends_with("/w") || name.ends_with("/moving_mean") {
                 assert_ne!(network[name], *value, "{name}");
                 assert_ne!(network[name], ema[name], "{name}");

@@ -13,7 +13,7 @@ mod scores;
 mod source;
 
 use super::assignment::Assignment;
-use super::calibrated::StoredCalibration;
+use super::calibration::Calibration;
 use super::columns::Columns;
 use super::conclude::{chosen_thresholds, compute_metrics, options, write_curves, write_json};
 use super::failures::write_failures;
@@ -23,6 +23,7 @@ use super::study::{Exams, data_hash, exams, load_or_create_cohort, split_check};
 use super::{PipelineError, cache_folder, check_inputs, columns, open_devices};
 use burn::tensor::Device;
 use lungs_base::files;
+use lungs_base::text::counted;
 use lungs_report::{self as report, External, Inputs, Overlap, SplitRisks, drift};
 use lungs_spec::results::{RunFolder, Table, now_utc, read_csv, write_csv};
 use lungs_spec::spec::{OtherExams, Spec, SplitName};
@@ -122,12 +123,11 @@ fn write_products(
     files::remove(&run.report_page())?;
     columns::complete(spec, run)?;
     let Source { models, external, run: model, development, .. } = source;
-    let calibrations: Vec<Option<StoredCalibration>> =
-        models.iter().map(|model| model.calibration.clone()).collect();
+    let (calibration, networks) = (Calibration::of(&models), models.len());
     // Later calls keep the table of robustness up to date.
     let robustness = request.robustness || run.table(Table::Robustness).is_file();
     let scores = Task { spec, run, exams, devices, robustness }.predict(models, observe)?;
-    let metrics = write_metrics(spec, run, &external, &scores, &calibrations)?;
+    let metrics = write_metrics(spec, run, &external, &scores, (&calibration, networks))?;
     if robustness {
         let changed = scores.mean_changed();
         write_robustness(spec, run, "external", &scores.mean(), &metrics, &changed)?;
@@ -228,35 +228,48 @@ fn write_metrics(
     run: &RunFolder,
     external: &External,
     scores: &Scores,
-    calibrations: &[Option<StoredCalibration>],
+    (calibration, networks): (&Calibration, usize),
 ) -> Result<Evaluation, PipelineError> {
     let rows = scores.mean();
     let columns = Columns::read(spec, std::slice::from_ref(run))?;
     let mut options = options(spec, &columns, &rows)?;
     options.validated =
         external.chosen_on().map(|(_, metrics)| chosen_thresholds(metrics)).unwrap_or_default();
-    options.calibrated = calibrated(spec, scores, calibrations);
+    options.calibrated = calibrated(spec, scores, calibration);
     let (mut metrics, curves) = compute_metrics(rows.clone(), &options);
     for point in &mut metrics.operating_points {
         if point.chosen_on == ChosenOn::Validation {
             point.chosen_on = ChosenOn::Development;
         }
     }
-    if let [Some(calibration)] = calibrations {
-        metrics.notes.push(calibration.note(SplitName::External));
+    if let Calibration::ByNetwork(maps) = calibration
+        && let [map] = &maps[..]
+    {
+        metrics.notes.push(map.note(SplitName::External));
     }
-    if calibrations.len() > 1 {
+    if networks > 1 {
         metrics.notes.push(format!(
-            "the predictions are mean probabilities of {} networks; thresholds and metrics of the development are those \
-             of single networks on the exams of their folds",
-            calibrations.len()
+            "the predictions are mean probabilities of {networks} networks{}",
+            if external.development.is_empty() {
+                ""
+            } else {
+                "; thresholds and metrics of the development are those of single networks on the exams of their folds"
+            }
         ));
     }
     let file = run.risks(SplitName::External, 0);
     let risks = if spec.outcome.is_survival() { SplitRisks::read(&file)? } else { None };
     if let Some(risks) = risks.filter(|risks| !risks.rows.is_empty()) {
-        let origin = calibrated_origin(spec, calibrations);
-        let calibrated = scores.calibrated_risks(calibrations).zip(origin);
+        let origin = calibration.origin(&spec.experiment.name);
+        let mut calibrated = scores.calibrated_risks(calibration);
+        let raised = calibrated.as_mut().map_or(0, |rows| raise_to_earlier(rows));
+        if raised > 0 {
+            metrics.notes.push(format!(
+                "{} a calibrated risk below that of an earlier horizon; it is raised to it for these metrics",
+                counted(raised, "exam has", "exams have")
+            ));
+        }
+        let calibrated = calibrated.zip(origin);
         let calibrated = calibrated.map(|(rows, (method, fitted_on))| {
             CalibratedRisks::of_rows(&rows, &risks, method, fitted_on, &file)
         });
@@ -273,40 +286,30 @@ fn write_metrics(
     Ok(metrics)
 }
 
-/// Calibrated probabilities, averaged over the networks, if every network has a map.
+/// Raises risks `[exam][horizon]` to those of earlier horizons. Returns the number of exams with a raised risk.
+fn raise_to_earlier(rows: &mut [Vec<f64>]) -> usize {
+    let raise = |risks: &mut Vec<f64>| {
+        let before = risks.clone();
+        for horizon in 1..risks.len() {
+            risks[horizon] = risks[horizon].max(risks[horizon - 1]);
+        }
+        *risks != before
+    };
+    rows.iter_mut().map(raise).filter(|was_raised| *was_raised).count()
+}
+
+/// Calibrated probabilities with their origin.
 fn calibrated(
     spec: &Spec,
     scores: &Scores,
-    calibrations: &[Option<StoredCalibration>],
+    calibration: &Calibration,
 ) -> Option<CalibratedProbabilities> {
-    let maps: Vec<&StoredCalibration> =
-        calibrations.iter().map(Option::as_ref).collect::<Option<_>>()?;
-    let of_exam = |logits: Vec<f64>| -> Option<f64> {
-        let of_networks = maps.iter().zip(&logits).map(|(map, logit)| map.probability(*logit));
-        let all: Vec<f64> = of_networks.collect::<Option<_>>()?;
-        Some(all.iter().sum::<f64>() / all.len() as f64)
-    };
-    let method = maps.first()?.calibrator.as_ref()?.method().to_owned();
-    let (_, fitted_on) = calibrated_origin(spec, calibrations)?;
+    let (_, fitted_on) = calibration.origin(&spec.experiment.name)?;
     Some(CalibratedProbabilities {
-        method,
+        method: calibration.method()?,
         fitted_on,
-        probabilities: scores.logits().into_iter().map(of_exam).collect::<Option<_>>()?,
+        probabilities: scores.calibrated_probabilities(calibration)?,
     })
-}
-
-/// The method of the maps of the networks, and the exams that they were fitted on, in words.
-fn calibrated_origin(
-    spec: &Spec,
-    calibrations: &[Option<StoredCalibration>],
-) -> Option<(String, String)> {
-    let method = calibrations.first()?.as_ref()?.method.to_string();
-    let several = if calibrations.len() > 1 {
-        "the validation split of each fold"
-    } else {
-        "the validation split"
-    };
-    Some((method, format!("{several} of {}", spec.experiment.name)))
 }
 
 /// Writes `drift.csv`.

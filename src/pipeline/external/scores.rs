@@ -1,14 +1,13 @@
 //! Predictions of a model, of one network or of the mean of several, for exams of another source.
 
 use super::super::PipelineError;
-use super::super::calibrated::StoredCalibration;
-use super::super::predict::{Model, ReadyModel};
+use super::super::calibration::{Calibration, NetworkOutput, mean_risks};
+use super::super::model::{Model, ReadyModel};
 use super::super::robustness::{Changed, changed_files, predict_changed};
 use burn::tensor::Device;
 use lungs_report::SplitRisks;
 use lungs_spec::results::{PredictionRow, RiskRow, RunFolder, read_csv, write_csv, write_risks};
 use lungs_spec::spec::{Spec, SplitName};
-use lungs_stats::RiskCalibrator;
 use lungs_train::{self as training, Event, Exam, Observer, ScannerChange};
 use std::path::{Path, PathBuf};
 
@@ -126,11 +125,11 @@ impl Task<'_> {
         let all = all.filter(|all| all.iter().all(|risks| !risks.rows.is_empty()));
         let all = all.unwrap_or_default();
         if networks > 1 && !all.is_empty() {
-            let risks: Vec<Vec<Vec<f64>>> = all.iter().map(risks_of_rows).collect();
-            let means = mean_risks(&risks);
-            let rows = all[0].rows.iter().zip(means);
-            let rows: Vec<RiskRow> =
-                rows.map(|(row, risks)| RiskRow { risks, ..row.clone() }).collect();
+            let mean = |(exam, row): (usize, &RiskRow)| RiskRow {
+                risks: mean_risks(all.iter().map(|risks| &risks.rows[exam].risks[..])),
+                ..row.clone()
+            };
+            let rows: Vec<RiskRow> = all[0].rows.iter().enumerate().map(mean).collect();
             let file = self.run.risks(SplitName::External, 0);
             write_risks(&file, self.spec.outcome.horizons(), &rows)?;
         }
@@ -138,48 +137,31 @@ impl Task<'_> {
     }
 }
 
-/// `[exam][horizon]`
-fn risks_of_rows(risks: &SplitRisks) -> Vec<Vec<f64>> {
-    risks.rows.iter().map(|row| row.risks.clone()).collect()
-}
-
-/// The mean over networks of risks `[network][exam][horizon]`.
-pub(super) fn mean_risks(networks: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>> {
-    let Some(first) = networks.first() else { return Vec::new() };
-    let count = networks.len() as f64;
-    let at = |exam: usize, horizon: usize| {
-        networks.iter().map(|exams| exams[exam][horizon]).sum::<f64>() / count
-    };
-    let of_exam =
-        |(exam, risks): (usize, &Vec<f64>)| (0..risks.len()).map(|h| at(exam, h)).collect();
-    first.iter().enumerate().map(of_exam).collect()
-}
-
 impl Scores {
-    /// The calibrated risks of the model: the mean over networks, if every network has a map.
-    pub(super) fn calibrated_risks(
-        &self,
-        calibrations: &[Option<StoredCalibration>],
-    ) -> Option<Vec<Vec<f64>>> {
-        let maps: Vec<&RiskCalibrator> = calibrations
-            .iter()
-            .map(|calibration| calibration.as_ref()?.risk_calibrator())
-            .collect::<Option<_>>()?;
-        if self.risks.is_empty() || self.risks.len() != maps.len() {
-            return None;
-        }
-        let networks: Vec<Vec<Vec<f64>>> = maps
-            .iter()
-            .zip(&self.risks)
-            .map(|(map, risks)| risks.rows.iter().map(|row| map.risks(&row.risks)).collect())
-            .collect();
-        Some(mean_risks(&networks))
+    /// Calibrated risks `[exam][horizon]` of the exams with known follow-up; `None` without calibration.
+    pub(super) fn calibrated_risks(&self, calibration: &Calibration) -> Option<Vec<Vec<f64>>> {
+        let exams = self.risks.first()?.rows.len();
+        let of_exam = |exam: usize| {
+            let output = |risks: &SplitRisks| NetworkOutput {
+                risks: risks.rows[exam].risks.clone(),
+                ..NetworkOutput::default()
+            };
+            calibration.risks(&self.risks.iter().map(output).collect::<Vec<_>>())
+        };
+        (0..exams).map(of_exam).collect()
     }
 
-    /// Log-odds of each network, `[exam][network]`.
-    pub(super) fn logits(&self) -> Vec<Vec<f64>> {
-        let exams = self.networks.first().map_or(0, Vec::len);
-        let of_exam = |exam: usize| self.networks.iter().map(|rows| rows[exam].logit).collect();
+    /// Calibrated probabilities of the exams; `None` without calibration.
+    pub(super) fn calibrated_probabilities(&self, calibration: &Calibration) -> Option<Vec<f64>> {
+        let exams = self.networks.first()?.len();
+        let of_exam = |exam: usize| {
+            let output = |rows: &Vec<PredictionRow>| NetworkOutput {
+                log_odds: rows[exam].logit,
+                probability: rows[exam].probability,
+                ..NetworkOutput::default()
+            };
+            calibration.probability(&self.networks.iter().map(output).collect::<Vec<_>>())
+        };
         (0..exams).map(of_exam).collect()
     }
 
@@ -236,16 +218,6 @@ fn logit_of_mean(logits: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn risks_are_averaged_by_exam_and_horizon() {
-        let networks = [vec![vec![0.1, 0.2], vec![0.5, 0.5]], vec![vec![0.3, 0.6], vec![0.0, 1.0]]];
-        let mean = mean_risks(&networks);
-        let expected = [[0.2, 0.4], [0.25, 0.75]];
-        let pairs = mean.iter().flatten().zip(expected.as_flattened());
-        assert_eq!(pairs.filter(|(mean, expected)| (*mean - *expected).abs() < 1e-12).count(), 4);
-        assert!(mean_risks(&[]).is_empty());
-    }
 
     #[test]
     fn the_log_odds_of_a_mean_are_those_of_the_mean_probability_and_do_not_saturate() {

@@ -1,8 +1,9 @@
 //! A trained model, and what is known about its development.
 
 use super::super::archive::{Unpacked, is_archive, unpack};
-use super::super::predict::Model;
-use super::super::{PipelineError, StoredCalibration, settings};
+use super::super::calibration::Calibration;
+use super::super::model::Model;
+use super::super::{PipelineError, settings};
 use lungs_report::{self as report, External, ModelKind};
 use lungs_spec::results::RunFolder;
 use lungs_spec::spec::Spec;
@@ -69,7 +70,7 @@ impl Source {
             kind: ModelKind::Weights,
             networks: models.iter().map(Model::fingerprint).collect(),
             selected_epoch: None,
-            calibration: hash_of_calibrations(&models),
+            calibration: Calibration::of(&models).hash(),
             development: BTreeMap::new(),
             overlap: None,
         };
@@ -111,15 +112,6 @@ fn describe(
         external.development = summary.splits;
     }
     Ok(())
-}
-
-/// BLAKE3 of the calibration maps, if every network has one.
-fn hash_of_calibrations(models: &[Model]) -> Option<String> {
-    let maps: Vec<&StoredCalibration> =
-        models.iter().map(|model| model.calibration.as_ref()).collect::<Option<_>>()?;
-    maps.iter().all(|map| map.calibrator.is_some()).then_some(())?;
-    let text = serde_json::to_string(&maps).ok()?;
-    Some(blake3::hash(text.as_bytes()).to_hex().to_string())
 }
 
 /// The name of a file of weights as the name of an experiment.

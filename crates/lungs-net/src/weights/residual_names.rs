@@ -5,6 +5,7 @@
 //! | this program | `layer2/0/conv1/conv_3d/w` | `Pool/…`, `Logits/…` |
 //! | Sybil | `image_encoder.2.0.conv1.0.weight` | `pool.…`, `prob_of_failure_layer.…` |
 //! | torchvision `r3d_18` | `layer2.0.conv1.0.weight` | `fc.…` |
+//! | Merlin's inflated ResNet-152 | `layer2.0.conv1.weight` | none |
 //!
 //! Sybil's encoder is torchvision's, as a sequence of its first five parts. Shapes are those of this program.
 
@@ -22,6 +23,8 @@ pub enum ResidualLayout {
     Sybil,
     /// torchvision's `r3d_18`.
     Torchvision,
+    /// The inflated ResNet-152 of Merlin, and of networks that are derived from it.
+    Merlin,
 }
 
 impl fmt::Display for ResidualLayout {
@@ -30,6 +33,7 @@ impl fmt::Display for ResidualLayout {
             Self::Lungs => "residual network of this program",
             Self::Sybil => "Sybil",
             Self::Torchvision => "r3d_18 of torchvision",
+            Self::Merlin => "inflated ResNet-152 of Merlin",
         })
     }
 }
@@ -64,7 +68,7 @@ const POOL: [(&str, &str); 5] = [
 ];
 
 impl ResidualLayout {
-    const ALL: [Self; 3] = [Self::Lungs, Self::Sybil, Self::Torchvision];
+    const ALL: [Self; 4] = [Self::Lungs, Self::Sybil, Self::Torchvision, Self::Merlin];
 
     /// Name of the kernel that reads the image.
     pub(super) fn first_kernel(self) -> &'static str {
@@ -72,6 +76,7 @@ impl ResidualLayout {
             Self::Lungs => FIRST_KERNEL,
             Self::Sybil => "image_encoder.0.0.weight",
             Self::Torchvision => "stem.0.weight",
+            Self::Merlin => "conv1.weight",
         }
     }
 
@@ -111,14 +116,15 @@ impl ResidualLayout {
                 });
                 (part == "stem" || is_stage).then(|| encoder_array(part, rest)).flatten()
             }
+            Self::Merlin => merlin_array(name),
         }
     }
 
     /// Kernels and biases of the classifier; those of several layers are its rows, in order.
     fn head(self) -> [&'static [&'static str]; 2] {
         match self {
-            // Its arrays have their names already.
-            Self::Lungs => [&[], &[]],
+            // Their arrays have their names already, or there is no classifier.
+            Self::Lungs | Self::Merlin => [&[], &[]],
             // The base of all years comes first.
             Self::Sybil => [&[BASE[0], HAZARDS[0]], &[BASE[1], HAZARDS[1]]],
             Self::Torchvision => [&[CLASSES[0]], &[CLASSES[1]]],
@@ -141,16 +147,49 @@ fn encoder_array(part: &str, rest: &str) -> Option<Use> {
         let (index, array) = rest.split_once('.')?;
         (format!("{part}/{block}/{unit}"), index, array)
     };
-    let own = match (index, array) {
-        ("0", "weight") => "conv_3d/w",
-        ("1", "weight") => "batch_norm/gamma",
-        ("1", "bias") => "batch_norm/beta",
-        ("1", "running_mean") => "batch_norm/moving_mean",
-        ("1", "running_var") => "batch_norm/moving_variance",
-        ("1", "num_batches_tracked") => return Some(Use::Extra("training counter")),
+    unit_array(&unit, index == "1", array).filter(|_| ["0", "1"].contains(&index))
+}
+
+/// An array of a unit's convolution, or of its normalisation.
+fn unit_array(unit: &str, is_normalisation: bool, array: &str) -> Option<Use> {
+    let own = match (is_normalisation, array) {
+        (false, "weight") => "conv_3d/w",
+        (true, "weight") => "batch_norm/gamma",
+        (true, "bias") => "batch_norm/beta",
+        (true, "running_mean") => "batch_norm/moving_mean",
+        (true, "running_var") => "batch_norm/moving_variance",
+        (true, "num_batches_tracked") => return Some(Use::Extra("training counter")),
         _ => return None,
     };
     Some(Use::Array(format!("{unit}/{own}")))
+}
+
+/// `layer2.0.bn1.weight` to `layer2/0/conv1/…`, `conv1.weight` to `stem/…`. Classifiers of Merlin's tasks, which follow
+/// the encoder, are not part of the network.
+fn merlin_array(name: &str) -> Option<Use> {
+    let parts: Vec<&str> = name.split('.').collect();
+    let number = |text: &str| text.parse::<usize>().ok();
+    match parts[..] {
+        ["conv1", array] => unit_array("stem", false, array),
+        ["bn1", array] => unit_array("stem", true, array),
+        [stage, block, "downsample", index @ ("0" | "1"), array] if stage.starts_with("layer") => {
+            number(block)?;
+            unit_array(&format!("{stage}/{block}/downsample"), index == "1", array)
+        }
+        [stage, block, layer, array] if stage.starts_with("layer") => {
+            number(block)?;
+            let (index, is_normalisation) =
+                match (layer.strip_prefix("conv"), layer.strip_prefix("bn")) {
+                    (Some(index), _) => (index, false),
+                    (None, Some(index)) => (index, true),
+                    (None, None) => return None,
+                };
+            let index = number(index)?;
+            unit_array(&format!("{stage}/{block}/conv{index}"), is_normalisation, array)
+        }
+        _ if name.starts_with("layer") => None,
+        _ => Some(Use::Extra("not part of the encoder")),
+    }
 }
 
 fn pool_array(rest: &str) -> Option<Use> {

@@ -116,3 +116,44 @@ fn torchvision_is_recognised_without_a_prefix() {
     let (_, with_head) = renamed(&arrays, Head::Load);
     assert_eq!(with_head.archive.arrays.len(), 4);
 }
+
+#[test]
+fn every_array_of_merlin_has_one_name_here() {
+    let merlin = ResidualLayout::Merlin;
+    let own = |name: &str| match merlin.use_of(name) {
+        Some(Use::Array(own)) => own,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(own("conv1.weight"), "stem/conv_3d/w");
+    assert_eq!(own("bn1.running_mean"), "stem/batch_norm/moving_mean");
+    assert_eq!(own("layer3.35.bn3.weight"), "layer3/35/conv3/batch_norm/gamma");
+    assert_eq!(own("layer2.0.downsample.1.bias"), "layer2/0/downsample/batch_norm/beta");
+    for extra in ["bn1.num_batches_tracked", "classifier.weight", "contrastive_head.bias"] {
+        assert!(matches!(merlin.use_of(extra), Some(Use::Extra(_))), "{extra}");
+    }
+    for unknown in [
+        "layer1.0.conv1.bias",
+        "layer1.x.conv1.weight",
+        "layer1.0.se.weight",
+        "layer1.0.downsample.2.weight",
+    ] {
+        assert_eq!(merlin.use_of(unknown), None, "{unknown}");
+    }
+}
+
+#[test]
+fn merlin_is_recognised_under_its_prefix_and_flat_networks_are_not() {
+    let prefix = "model.encode_image.i3_resnet.";
+    let names = [format!("{prefix}conv1.weight"), format!("{prefix}classifier.weight")];
+    let arrays: [(&str, &[usize]); 3] = [
+        ("model.encode_text.embedding.weight", &[4, 4]),
+        (&names[0], &[64, 3, 3, 7, 7]),
+        (&names[1], &[2, 2048, 1, 1, 1]),
+    ];
+    let (location, network) = renamed(&arrays, Head::New);
+    assert_eq!((location.layout, &*location.prefix), (ResidualLayout::Merlin, prefix));
+    assert_eq!(network.problems, Vec::<String>::new());
+    assert_eq!(network.archive.unused_entries.len(), 2);
+    let flat: [(&str, &[usize]); 1] = [("conv1.weight", &[64, 3, 7, 7])];
+    assert_eq!(recognise(&archive(&flat)), []);
+}

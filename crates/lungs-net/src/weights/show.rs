@@ -49,6 +49,12 @@ pub fn unused_by_kind(entries: &[UnusedEntry]) -> BTreeMap<&str, usize> {
 pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
     match (loaded.has_head(), loaded.config.outputs) {
         (true, 2) => "loads (2 classes)".to_owned(),
+        // A base and a hazard for each horizon.
+        (true, outputs @ 3..=MOST_SURVIVAL_OUTPUTS) => format!(
+            "has {outputs} outputs: loads with outcome.name = \"survival\" and {}; for other outcomes, set \
+             model.init_head = \"new\" for a new random one",
+            counted(outputs - 1, "horizon", "horizons")
+        ),
         (true, classes) => format!(
             "has {}, expected 2: set model.init_head = \"new\" for a new random one",
             counted(classes, "class", "classes")
@@ -58,6 +64,9 @@ pub fn head_compatibility(loaded: &LoadedNetwork) -> String {
         }
     }
 }
+
+/// Most outputs of a classifier that can be hazards; classifiers of other tasks have more.
+const MOST_SURVIVAL_OUTPUTS: usize = 31;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,10 @@
 //! The preprocessing that weights were trained with, as TOML in the metadata of a safetensors file.
 
-use super::{Data, Document, Model, Outcome, Preprocess, Select, Spec};
+use super::{
+    Compat, Data, Document, Hazard, Model, ModelName, Outcome, OutcomeName, PoolName, Preprocess,
+    Select, Spec,
+};
+use lungs_image::volume::SYBIL_SIZE;
 use std::collections::BTreeMap;
 
 const PREPROCESS: &str = "lungs.preprocess";
@@ -42,6 +46,30 @@ impl Contract {
             model: spec.model.clone(),
             select: spec.data.select.clone(),
             outcome: spec.outcome.clone(),
+        }
+    }
+
+    /// The contract of Sybil's weights, which predict the risk within each of `years` years.
+    pub fn sybil(years: usize) -> Self {
+        Self {
+            preprocess: Preprocess {
+                compat: Compat::Sybil,
+                size: SYBIL_SIZE,
+                ..Preprocess::default()
+            },
+            model: Model {
+                name: ModelName::R3d18,
+                pool: PoolName::Sybil,
+                slices: SYBIL_SIZE[0],
+                channels: 3,
+                ..Model::default()
+            },
+            select: Select::default(),
+            outcome: Outcome {
+                name: OutcomeName::Survival,
+                horizons_years: (1..=years).map(|year| year as f64).collect(),
+                hazard: Hazard::Relu,
+            },
         }
     }
 
@@ -183,6 +211,13 @@ mod tests {
         let other = contract(|c| c.preprocess.compat = super::super::Compat::Lungs015);
         let expected = ("preprocess.compat", "\"none\"".to_owned(), "\"lungs-0.1.5\"".to_owned());
         assert_eq!(own.differences(&other), [expected]);
+    }
+
+    #[test]
+    fn the_contract_of_sybil_is_a_spec() {
+        let spec = Contract::sybil(6).to_spec().unwrap();
+        assert_eq!((spec.outcome.outputs(), spec.outcome.last_horizon()), (7, Some(6.0)));
+        assert_eq!(spec.preprocess.size, SYBIL_SIZE);
     }
 
     #[test]

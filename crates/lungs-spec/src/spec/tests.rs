@@ -259,8 +259,10 @@ fn residual_networks_have_their_own_pools_and_layers() {
         (&["model.name=r3d-18", "train.freeze=['Mixed_3b']"], "stem, layer1, layer2"),
         (&["train.freeze=['layer1']"], "for example, `Mixed_3b/Branch_1`"),
     ] {
-        let messages = problems(load(set));
-        assert!(messages.len() == 1 && messages[0].contains(part), "{set:?}: {messages:?}");
+        let Err(SpecError::Keys { problems }) = load(set) else { panic!("{set:?}") };
+        let [problem] = &problems[..] else { panic!("{set:?}: {problems:?}") };
+        let text = format!("{problem}; {}", problem.help.as_deref().unwrap_or_default());
+        assert!(text.contains(part), "{set:?}: {text}");
     }
 }
 

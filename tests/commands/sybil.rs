@@ -1,0 +1,116 @@
+//! The networks of Sybil: one file, and a folder of files with calibrators.
+
+use super::support::{Workspace, table};
+use lungs_stats::SybilCalibrators;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Narrow networks, which `docs/pytorch/sybil_checkpoint.py` wrote.
+const NETWORKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sybil");
+const CALIBRATORS: &str = "sybil_ensemble_simple_calibrator.json";
+const YEARS: [&str; 6] = ["1_year", "2_years", "3_years", "4_years", "5_years", "6_years"];
+
+/// A workspace with the networks in the folder `sybil`, and an exam with follow-up in `exams`.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    let phantom = ["phantom", "exams", "--patients", "4", "--seed", "5", "--follow-up-years", "6"];
+    let made = workspace.lungs(&phantom);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    fs::create_dir(workspace.path("sybil")).unwrap();
+    for name in ["1.ckpt", "2.ckpt", CALIBRATORS] {
+        fs::copy(format!("{NETWORKS}/{name}"), workspace.path("sybil").join(name)).unwrap();
+    }
+    workspace
+}
+
+fn risks(row: &BTreeMap<String, String>, kind: &str) -> Vec<f64> {
+    YEARS.iter().map(|year| row[&format!("{kind}_{year}")].parse().unwrap()).collect()
+}
+
+#[test]
+fn a_folder_of_sybil_gives_six_calibrated_risks() {
+    let workspace = workspace();
+    let predict = |model: &str, out: &str| -> BTreeMap<String, String> {
+        let arguments =
+            ["predict", "--model", model, "exams/P0001", "--out", out, "--cache", "cache"];
+        let done = workspace.lungs(&arguments);
+        assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+        let rows = table(&workspace.path(out));
+        rows.into_iter().find(|row| !row["probability"].is_empty()).unwrap()
+    };
+    let ensemble = predict("sybil", "ensemble.csv");
+    let networks =
+        ["sybil/1.ckpt", "sybil/2.ckpt"].map(|file| risks(&predict(file, "one.csv"), "risk"));
+    let text = fs::read_to_string(workspace.path("sybil").join(CALIBRATORS)).unwrap();
+    let calibrators: SybilCalibrators = serde_json::from_str(&text).unwrap();
+    let (means, calibrated) = (risks(&ensemble, "risk"), risks(&ensemble, "calibrated_risk"));
+    for (index, mean) in means.iter().enumerate() {
+        let expected = (networks[0][index] + networks[1][index]) / 2.0;
+        assert!((mean - expected).abs() < 1e-12, "{means:?}");
+        assert_eq!(calibrators.calibrated(index + 1, *mean), Some(calibrated[index]));
+    }
+    assert_eq!(ensemble["calibrated_probability"], ensemble["calibrated_risk_1_year"]);
+
+    let shown =
+        workspace.lungs(&["predict", "--model", "sybil", "exams/P0001", "--cache", "cache"]);
+    assert!(shown.stdout.contains("6 years"), "{}", shown.stdout);
+    let sentence = "applied to the mean risks of 2 networks";
+    assert!(shown.stdout.contains(sentence) || shown.stderr.contains(sentence), "{}", shown.stdout);
+}
+
+#[test]
+fn weights_of_sybil_have_known_preprocessing() {
+    let workspace = workspace();
+    let shown = workspace.lungs(&["weights", "show", "sybil/1.ckpt"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    for text in [
+        "PyTorch file, Sybil, names under state_dict.model.",
+        "loads into model.name = \"r3d-18\", model.pool = \"sybil\", model.width = 0.05",
+        "classifier: has 7 outputs: loads with outcome.name = \"survival\" and 6 horizons",
+        "prepared for: 200×256×256 voxels, 200 slices as input, the values of Sybil",
+    ] {
+        assert!(shown.stdout.contains(text), "{text}\n{}", shown.stdout);
+    }
+    let imported =
+        workspace.lungs(&["weights", "import", "sybil/1.ckpt", "-o", "sybil.safetensors"]);
+    assert_eq!(imported.code, 0, "{}", imported.stderr);
+    let again = workspace.lungs(&["weights", "show", "sybil.safetensors"]);
+    assert!(again.stdout.contains("the values of Sybil"), "{}", again.stdout);
+}
+
+#[test]
+fn wrong_calibrators_are_an_error() {
+    let workspace = workspace();
+    let predict = || workspace.lungs(&["predict", "--model", "sybil", "exams/P0001"]);
+    let path = workspace.path("sybil").join(CALIBRATORS);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut years: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    years.remove("Year6");
+    fs::write(&path, serde_json::to_string(&years).unwrap()).unwrap();
+    let failed = predict();
+    assert_eq!(failed.code, 2, "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("found calibrators of 5 years, expected 6"),
+        "{}",
+        failed.stderr
+    );
+    fs::write(&path, "{\"Year1\": 7}").unwrap();
+    let failed = predict();
+    assert_eq!(failed.code, 2, "{}", failed.stderr);
+    assert!(failed.stderr.contains("found no calibrators of Sybil"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_folder_of_sybil_is_evaluated_on_other_exams() {
+    let workspace = workspace();
+    let labels = ["--data", "exams", "--labels", "exams/labels.csv", "--out", "results/sybil"];
+    let done = workspace.lungs(&[&["evaluate", "sybil"], &labels[..]].concat());
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let text = fs::read_to_string(workspace.path("results/sybil/evaluation.json")).unwrap();
+    let evaluation: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let survival = &evaluation["parts"]["external"]["survival"];
+    assert_eq!(survival["horizons"].as_array().unwrap().len(), 6, "{survival}");
+    assert!(text.contains("the development of Sybil"), "{text}");
+    // The calibrators of the years are independent, and raise some risks above those of later years.
+    assert!(text.contains("below that of an earlier horizon"), "{text}");
+}
