@@ -1,6 +1,8 @@
 //! The networks of Sybil: one file, and a folder of files with calibrators.
 
 use super::support::{Workspace, table};
+use burn::tensor::Device;
+use lungs_net::model::{self, Architecture, Metadata, NetworkConfig, Variable, is_head};
 use lungs_stats::SybilCalibrators;
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +13,10 @@ const CALIBRATORS: &str = "sybil_ensemble_simple_calibrator.json";
 const YEARS: [&str; 6] = ["1_year", "2_years", "3_years", "4_years", "5_years", "6_years"];
 
 /// A workspace with the networks in the folder `sybil`, and an exam with follow-up in `exams`.
-fn workspace() -> Workspace {
+fn workspace(patients: &str) -> Workspace {
     let workspace = Workspace::new();
-    let phantom = ["phantom", "exams", "--patients", "4", "--seed", "5", "--follow-up-years", "6"];
+    let phantom =
+        ["phantom", "exams", "--patients", patients, "--seed", "5", "--follow-up-years", "6"];
     let made = workspace.lungs(&phantom);
     assert_eq!(made.code, 0, "{}", made.stderr);
     fs::create_dir(workspace.path("sybil")).unwrap();
@@ -29,7 +32,7 @@ fn risks(row: &BTreeMap<String, String>, kind: &str) -> Vec<f64> {
 
 #[test]
 fn a_folder_of_sybil_gives_six_calibrated_risks() {
-    let workspace = workspace();
+    let workspace = workspace("4");
     let predict = |model: &str, out: &str| -> BTreeMap<String, String> {
         let arguments =
             ["predict", "--model", model, "exams/P0001", "--out", out, "--cache", "cache"];
@@ -60,7 +63,7 @@ fn a_folder_of_sybil_gives_six_calibrated_risks() {
 
 #[test]
 fn weights_of_sybil_have_known_preprocessing() {
-    let workspace = workspace();
+    let workspace = workspace("4");
     let shown = workspace.lungs(&["weights", "show", "sybil/1.ckpt"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     for text in [
@@ -80,7 +83,7 @@ fn weights_of_sybil_have_known_preprocessing() {
 
 #[test]
 fn wrong_calibrators_are_an_error() {
-    let workspace = workspace();
+    let workspace = workspace("4");
     let predict = || workspace.lungs(&["predict", "--model", "sybil", "exams/P0001"]);
     let path = workspace.path("sybil").join(CALIBRATORS);
     let text = fs::read_to_string(&path).unwrap();
@@ -102,7 +105,7 @@ fn wrong_calibrators_are_an_error() {
 
 #[test]
 fn a_folder_of_sybil_is_evaluated_on_other_exams() {
-    let workspace = workspace();
+    let workspace = workspace("4");
     let labels = ["--data", "exams", "--labels", "exams/labels.csv", "--out", "results/sybil"];
     let done = workspace.lungs(&[&["evaluate", "sybil"], &labels[..]].concat());
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
@@ -113,4 +116,113 @@ fn a_folder_of_sybil_is_evaluated_on_other_exams() {
     assert!(text.contains("the development of Sybil"), "{text}");
     // The calibrators of the years are independent, and raise some risks above those of later years.
     assert!(text.contains("below that of an earlier horizon"), "{text}");
+}
+
+/// The arguments for a shipped spec with narrow weights and synthetic exams.
+fn run_shipped(
+    workspace: &Workspace,
+    spec: &str,
+    init: &str,
+    more: &[&str],
+) -> Vec<BTreeMap<String, String>> {
+    let spec = format!("{}/experiments/{spec}.toml", env!("CARGO_MANIFEST_DIR"));
+    let settings = [
+        &format!("model.init={init}"),
+        "model.width=0.05",
+        "data.root=exams",
+        "data.labels=exams/labels.csv",
+        "train.epochs=1",
+        "split.train=0.5",
+        "split.valid=0.5",
+        "split.test=0",
+        "split.stratify=none",
+    ];
+    let mut arguments = vec!["run", &spec, "-q"];
+    for setting in settings.iter().chain(more) {
+        arguments.extend(["--set", setting]);
+    }
+    let done = workspace.lungs(&arguments);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let name = if spec.contains("sybil") { "sybil-finetune" } else { "frozen-encoder" };
+    table(&workspace.newest_run(name).join("metrics.csv"))
+}
+
+#[test]
+fn training_continues_the_network_of_sybil() {
+    // The input has 13 million voxels.
+    let workspace = workspace("2");
+    let metrics = run_shipped(&workspace, "sybil-finetune", "sybil/1.ckpt", &["train.select=last"]);
+    let splits: Vec<&str> = metrics.iter().map(|row| &*row["split"]).collect();
+    assert_eq!(splits, ["train", "valid"]);
+    let run = workspace.newest_run("sybil-finetune");
+    let provenance = fs::read_to_string(run.join("provenance.json")).unwrap();
+    assert!(provenance.contains("initial_weights"), "{provenance}");
+    // Other preprocessing than that of the weights is an error.
+    let other =
+        ["run", "small.toml", "--set", "model.name=r3d-18", "--set", "model.init=sybil/1.ckpt"];
+    let refused = workspace.lungs(
+        &[&other[..], &["--set", "model.width=0.05", "--set", "model.init_head=new"]].concat(),
+    );
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("was trained with different preprocessing"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("preprocess.compat"), "{}", refused.stderr);
+}
+
+/// The name of an array of a residual network in a file of Merlin.
+fn merlin_name(own: &str) -> String {
+    let (unit, array) =
+        own.rsplit_once("/conv_3d").or_else(|| own.rsplit_once("/batch_norm")).unwrap();
+    let array = match array {
+        "/w" | "/gamma" => "weight",
+        "/beta" => "bias",
+        "/moving_mean" => "running_mean",
+        "/moving_variance" => "running_var",
+        other => panic!("{other}"),
+    };
+    let is_kernel = own.ends_with("/w");
+    let unit = match unit.rsplit_once('/') {
+        None => if is_kernel { "conv1" } else { "bn1" }.to_owned(),
+        Some((block, "downsample")) => format!("{block}/downsample/{}", u8::from(!is_kernel)),
+        Some((block, layer)) => {
+            let number = layer.trim_start_matches("conv");
+            format!("{block}/{}{number}", if is_kernel { "conv" } else { "bn" })
+        }
+    };
+    format!("encode_image.i3_resnet.{}.{array}", unit.replace('/', "."))
+}
+
+#[test]
+fn a_frozen_encoder_keeps_its_weights() {
+    let workspace = workspace("4");
+    let config = NetworkConfig {
+        architecture: Architecture::I3Resnet152,
+        in_channels: 3,
+        width_multiplier: 0.05,
+        ..NetworkConfig::default()
+    };
+    let network = config.init(3, &Device::flex()).unwrap();
+    let arrays: Vec<Variable> = network.variables().into_iter().filter(|it| !is_head(it)).collect();
+    let named =
+        arrays.iter().map(|array| Variable { name: merlin_name(&array.name), ..array.clone() });
+    let file = workspace.path("merlin.safetensors");
+    model::save_variables(&named.collect::<Vec<_>>(), &file, &Metadata::new()).unwrap();
+    let small = ["preprocess.spacing_mm=6", "preprocess.size=[48, 48, 48]", "model.slices=48"];
+    run_shipped(&workspace, "frozen-encoder", "merlin.safetensors", &small);
+    let run = workspace.newest_run("frozen-encoder");
+    let weights = run.join("checkpoints/epoch-001/weights.safetensors");
+    let trained = lungs_net::weights::load(&weights, None, lungs_net::weights::Head::Load).unwrap();
+    for array in trained.variables.iter().filter(|array| !is_head(array)) {
+        let before = arrays.iter().find(|it| it.name == array.name).unwrap();
+        if array.name == "stem/conv_3d/w" {
+            // One channel instead of three equal ones.
+            let sum = model::sum_input_channels(before.clone());
+            assert_eq!(array.values, sum.values, "{}", array.name);
+        } else {
+            assert_eq!(array.values, before.values, "{}", array.name);
+        }
+    }
 }

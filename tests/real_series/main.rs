@@ -1,6 +1,7 @@
 //! Real CT series in `dicom` and `prepare`, compared with values of the original program and its
 //! libraries. Runs if the data is in `LUNGS_SHARED` or `../shared`.
 
+mod encoder;
 mod lung_masks;
 #[allow(dead_code, reason = "real series do not use the description of phantoms")]
 #[path = "../sybil_input/expected.rs"]

@@ -8,8 +8,11 @@ use super::run_predictions::RunPredictions;
 use super::thresholds::{text_of_threshold, threshold_of_rule};
 use lungs_base::text::counted;
 use lungs_spec::results::{RunFolder, read_csv};
-use lungs_spec::spec::SplitName;
-use lungs_stats::{ChosenOn, Evaluation, OperatingPoint, Proportion, RocPoint, roc};
+use lungs_spec::spec::{SplitName, horizon_words};
+use lungs_stats::{
+    ChosenOn, Evaluation, OperatingPoint, Proportion, RocPoint, SurvivalEstimate,
+    SurvivalEvaluation, roc,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -169,6 +172,19 @@ pub(crate) fn side_by_side(external: &External, metrics: &Evaluation) -> Vec<Vec
         row("Brier score", &|_, it| plain(&it.calibration.brier)),
         row("calibration slope", &|_, it| plain(&it.calibration.slope)),
     ];
+    if let Some(survival) = &metrics.survival {
+        rows.push(row("C-index", &|_, it| of_survival(it, |it| Some(&it.harrell_c))));
+        rows.extend(survival.horizons.iter().map(|horizon| {
+            let years = horizon.horizon_years;
+            let auc = |it: &Evaluation| {
+                of_survival(it, |it| {
+                    let same = it.horizons.iter().find(|it| it.horizon_years == years);
+                    same.map(|it| &it.auc)
+                })
+            };
+            row(&format!("AUC within {}", horizon_words(years)), &|_, it| auc(it))
+        }));
+    }
     if metrics.recalibrated.is_some() {
         let after = |it: &Evaluation| it.recalibrated.as_ref().map(|it| plain(&it.after.brier));
         rows.push(row("Brier score, calibrated", &|_, it| after(it).unwrap_or("–".to_owned())));
@@ -191,6 +207,15 @@ pub(crate) fn side_by_side(external: &External, metrics: &Evaluation) -> Vec<Vec
         rows.push(of_split("specificity", &|point| &point.specificity));
     }
     rows
+}
+
+/// A metric of the risks of several years.
+fn of_survival(
+    metrics: &Evaluation,
+    read: impl Fn(&SurvivalEvaluation) -> Option<&SurvivalEstimate>,
+) -> String {
+    let estimate = metrics.survival.as_deref().and_then(read);
+    estimate.map_or("–".to_owned(), |estimate| plain(&estimate.to_estimate()))
 }
 
 /// The operating point of the development with the threshold of an external point.
@@ -276,8 +301,15 @@ mod tests {
             overlap: None,
         };
         assert_eq!(external.description(), "results/a, epoch 3");
+        let (_, survival) = crate::survival::testing::evaluated(120, &[1.0, 3.0]);
+        metrics.survival = Some(Box::new(survival.clone()));
         let rows = side_by_side(&external, &metrics);
         assert_eq!(rows[0], ["", "validation", "external"]);
+        // The development has no risks of several years.
+        let c_index = rows.iter().find(|row| row[0] == "C-index").expect("a row");
+        let value = format!("{:.3} ", survival.harrell_c.value.unwrap());
+        assert!(c_index[1] == "–" && c_index[2].starts_with(&value), "{c_index:?}");
+        assert!(rows.iter().any(|row| row[0] == "AUC within 3 years"));
         assert!(rows.iter().all(|row| row.len() == 3));
         let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
         assert!(names.contains(&"sensitivity at p ≥ 0.5"), "{names:?}");

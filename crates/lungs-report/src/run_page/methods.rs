@@ -6,8 +6,8 @@ use crate::page::number;
 use lungs_base::text::counted;
 use lungs_image::volume::Interpolation;
 use lungs_spec::spec::{
-    Augment, ClassWeights, Compat, LossName, ModelName, PoolName, Recalibrate, Sampling,
-    SelectEpoch, Spec, Stratify,
+    Augment, ClassWeights, Compat, Hazard, LossName, ModelName, Outcome, PoolName, Recalibrate,
+    Sampling, SelectEpoch, Spec, Stratify,
 };
 use maud::{Markup, html};
 
@@ -29,7 +29,7 @@ pub(super) fn section(page: &RunPage) -> Markup {
             (table(&["", ""], rows.map(|(name, text)| vec![name.to_owned(), text])))
             details {
                 summary { h3 { "References" } }
-                ul.references { @for reference in REFERENCES { li { (reference) } } }
+                ul.references { @for reference in references(page) { li { (reference) } } }
             }
         }
     }
@@ -106,8 +106,8 @@ fn network(page: &RunPage) -> String {
         None => "Initial weights were drawn at random.".to_owned(),
     };
     format!(
-        "{} over {} slices with {}{}; width {}, dropout {}. {weights} Output: probability of cancer, one network \
-         without ensemble.",
+        "{} over {} slices with {}{}; width {}, dropout {}. {weights} Output: {}, one network without \
+         ensemble.",
         match model.name {
             ModelName::I3d => "Three-dimensional Inception-v1 (I3D; Carreira & Zisserman 2017)",
             ModelName::R3d18 =>
@@ -126,8 +126,27 @@ fn network(page: &RunPage) -> String {
             (_, PoolName::Sybil) => ", and the pooling of Sybil (Mikhael et al. 2023)",
         },
         number(model.width, 3),
-        number(1.0 - model.keep_prob, 3)
+        number(1.0 - model.keep_prob, 3),
+        output(&page.spec.outcome)
     )
+}
+
+/// What the network predicts.
+fn output(outcome: &Outcome) -> String {
+    let years = outcome.horizons().iter().map(|years| number(*years, 2)).collect::<Vec<_>>();
+    let hazard = match outcome.hazard {
+        Hazard::Softplus => "softplus",
+        Hazard::Relu => "ReLU",
+    };
+    match years.split_last() {
+        None => "probability of cancer".to_owned(),
+        Some((last, before)) => format!(
+            "risk of cancer within {}{}{last} years, whose log-odds are a base and the sum of the hazards of the years \
+             ({hazard}; Mikhael et al. 2023)",
+            before.join(", "),
+            if before.is_empty() { "" } else { " and " }
+        ),
+    }
 }
 
 /// The last part of a path; other words stay.
@@ -140,6 +159,11 @@ fn training(spec: &Spec) -> String {
     let loss = match spec.loss.name {
         LossName::CrossEntropy => "cross-entropy".to_owned(),
         LossName::Focal => format!("focal loss (γ {}, α {})", spec.loss.gamma, spec.loss.alpha),
+    };
+    let loss = if spec.outcome.is_survival() {
+        format!("{loss} of each year at which the exam is known to have cancer or to be free of it")
+    } else {
+        loss
     };
     let sampling = match train.sampling {
         Sampling::Shuffle => "every exam once per epoch",
@@ -228,6 +252,7 @@ fn statistics(page: &RunPage) -> String {
     } else {
         "Other metrics have no interval: a class has too few exams for the bootstrap. ".to_owned()
     };
+    let survival = if has_survival(page) { SURVIVAL } else { "" };
     format!(
         "95 % confidence intervals. AUC: {auc}, on the logit scale, or a score interval where few exams of a \
          class make it too short (Newcombe 2006). Sensitivity, specificity, predictive values and accuracy: \
@@ -237,8 +262,29 @@ fn statistics(page: &RunPage) -> String {
          2006, standardised as Kerr et al. 2016. Subgroups: Cochran's Q over the AUCs, p-values corrected by Holm's method (1979). Standardised \
          differences of characteristics: Austin 2009; of more than two levels, Yang & Dalton 2012. The \
          threshold that leads this page is the one stated in advance (evaluate.threshold), or else one chosen \
-         on the validation exams."
+         on the validation exams.{survival}"
     )
+}
+
+/// Whether a split has metrics of the risks of several years.
+fn has_survival(page: &RunPage) -> bool {
+    page.splits.iter().any(|split| split.metrics.survival.is_some())
+}
+
+/// The methods of the risks of several years.
+const SURVIVAL: &str = " Risk over several years: AUC(t) of exams with cancer within t years against exams free of it, \
+weighted by the inverse probability of censoring (Uno et al. 2007; Hung & Chiang 2010; variance of Blanche et al. 2013), \
+Harrell's C (1982) and Uno's C (2011) of the risk at the last horizon, Brier score (Graf et al. 1999), index of prediction \
+accuracy (Kattan & Gerds 2018), observed risk by Kaplan & Meier (1958), calibration slope by weighted logistic regression \
+(Gerds et al. 2014); standard errors by the empirical influence function, summed by patient. Exams that leave without \
+cancer are taken to have the risk of those that stay.";
+
+/// The references of the methods of a page, in alphabetical order.
+fn references(page: &RunPage) -> Vec<&'static str> {
+    let survival: &[&str] = if has_survival(page) { &SURVIVAL_REFERENCES } else { &[] };
+    let mut all: Vec<&str> = REFERENCES.iter().chain(survival).copied().collect();
+    all.sort_unstable();
+    all
 }
 
 /// The references of the methods; digital object identifiers are not links, as the page loads nothing.
@@ -268,4 +314,18 @@ const REFERENCES: [&str; 25] = [
     "Youden WJ. Index for rating diagnostic tests. Cancer 1950;3:32–35.",
     "Zadrozny B, Elkan C. Transforming classifier scores into accurate multiclass probability estimates. KDD 2002. doi:10.1145/775047.775151",
     "Bossuyt PM, et al. STARD 2015. BMJ 2015;351:h5527. doi:10.1136/bmj.h5527",
+];
+
+/// The references of the risks of several years.
+const SURVIVAL_REFERENCES: [&str; 10] = [
+    "Blanche P, Dartigues JF, Jacqmin-Gadda H. Estimating and comparing time-dependent areas under receiver operating characteristic curves for censored event times with competing risks. Stat Med 2013;32:5381–5397. doi:10.1002/sim.5958",
+    "Gerds TA, Andersen PK, Kattan MW. Calibration plots for risk prediction models in the presence of competing risks. Stat Med 2014;33:3191–3203. doi:10.1002/sim.6152",
+    "Graf E, et al. Assessment and comparison of prognostic classification schemes for survival data. Stat Med 1999;18:2529–2545. doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5",
+    "Harrell FE, et al. Evaluating the yield of medical tests. JAMA 1982;247:2543–2546. doi:10.1001/jama.1982.03320430047030",
+    "Hung H, Chiang CT. Estimation methods for time-dependent AUC models with survival data. Can J Stat 2010;38:8–26. doi:10.1002/cjs.10046",
+    "Kaplan EL, Meier P. Nonparametric estimation from incomplete observations. J Am Stat Assoc 1958;53:457–481. doi:10.1080/01621459.1958.10501452",
+    "Kattan MW, Gerds TA. The index of prediction accuracy: an intuitive measure useful for evaluating risk prediction models. Diagn Progn Res 2018;2:7. doi:10.1186/s41512-018-0029-2",
+    "Mikhael PG, et al. Sybil: a validated deep learning model to predict future lung cancer risk from a single low-dose chest computed tomography. J Clin Oncol 2023;41:2191–2200. doi:10.1200/JCO.22.01345",
+    "Uno H, et al. Evaluating prediction rules for t-year survivors with censored regression models. J Am Stat Assoc 2007;102:527–537. doi:10.1198/016214507000000149",
+    "Uno H, et al. On the C-statistics for evaluating overall adequacy of risk prediction procedures with censored survival data. Stat Med 2011;30:1105–1117. doi:10.1002/sim.4154",
 ];

@@ -3,7 +3,7 @@
 use super::{Cohort, CohortRow, SplitListError, SplitLists};
 use lungs_base::follow_up::Status;
 use lungs_base::random;
-use lungs_base::text::{counted, noun};
+use lungs_base::text::counted;
 use lungs_image::codes::{Exclusion, ExclusionCode};
 use lungs_spec::spec::{Outcome, Spec, SplitName, Stratify, horizon_words};
 use rand::seq::SliceRandom;
@@ -175,8 +175,7 @@ fn one_label_warning(rows: &[&CohortRow], split: SplitName) -> Option<String> {
         SplitName::Valid => "its AUC is undefined, and no epoch can be selected by it",
         SplitName::Test | SplitName::External => "its AUC is undefined",
     };
-    let exams = noun(rows.len(), "exam", "exams");
-    Some(format!("none of the {} {} {exams} is {absent}: {effect}", rows.len(), split.word()))
+    Some(format!("{} is {absent}: {effect}", no_exam(rows.len(), split)))
 }
 
 /// A warning if no exam has cancer within the last horizon, or the AUC at the first horizon is undefined.
@@ -215,8 +214,15 @@ fn one_status_warning(rows: &[&CohortRow], split: SplitName, horizons: &[f64]) -
         };
         (absent, effect)
     };
-    let exams = noun(rows.len(), "exam", "exams");
-    Some(format!("none of the {} {} {exams} {absent}: {effect}", rows.len(), split.word()))
+    Some(format!("{} {absent}: {effect}", no_exam(rows.len(), split)))
+}
+
+/// The subject of a sentence about no exam of a split.
+fn no_exam(count: usize, split: SplitName) -> String {
+    match count {
+        1 => format!("no {} exam (there is only 1)", split.word()),
+        count => format!("none of the {count} {} exams", split.word()),
+    }
 }
 
 /// Puts every chosen exam into the external split: a trained model is evaluated on all of them.
@@ -453,7 +459,7 @@ mod tests {
         assert_eq!(
             split_warnings(&rows, &Outcome::default()),
             [
-                "none of the 1 validation exam is positive: its AUC is undefined, and no epoch can be \
+                "no validation exam (there is only 1) is positive: its AUC is undefined, and no epoch can be \
                  selected by it",
                 "none of the 2 test exams is negative: its AUC is undefined",
             ]
@@ -494,15 +500,16 @@ mod tests {
         assert_eq!(
             split_warnings(&rows, outcome),
             [
-                "none of the 1 validation exam has cancer within 1 year: its AUC at 1 year is undefined, and no \
+                "no validation exam (there is only 1) has cancer within 1 year: its AUC at 1 year is undefined, and no \
                  epoch can be selected by it",
-                "none of the 1 test exam has cancer within 3 years: its C-index and its AUC are undefined",
+                "no test exam (there is only 1) has cancer within 3 years: its C-index and its AUC are undefined",
             ]
         );
         rows[2].follow_up = Some(FollowUp { time_years: 0.5, event: true });
         rows[3].split = Some(SplitName::Train);
         let warnings = split_warnings(&rows, outcome);
-        let expected = "none of the 1 validation exam is known to be free of cancer for 1 year: ";
+        let expected =
+            "no validation exam (there is only 1) is known to be free of cancer for 1 year: ";
         assert!(warnings[0].starts_with(expected) && warnings.len() == 1, "{warnings:?}");
     }
 
