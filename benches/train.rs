@@ -241,7 +241,7 @@ fn child_process(pass: &str, size: &str, steps: usize, config: &NetworkConfig) {
     let &[depth, height, width] = &lengths[..] else {
         panic!("the size is DEPTHxHEIGHTxWIDTH, found {size}");
     };
-    lungs_net::keep_for_tensors();
+    lungs_base::memory::keep_freed_memory();
     let device = Device::flex().autodiff();
     let channels = config.in_channels;
     let mut network = config.init(37, &device).expect("the configuration is valid");

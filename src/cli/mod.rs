@@ -33,6 +33,7 @@ mod wrap;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use error::Failure;
+use lungs_base::memory::keep_freed_memory;
 use output::Output;
 use std::process::ExitCode;
 
@@ -90,6 +91,8 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Before any thread is created.
+    keep_freed_memory();
     error::set_report_format();
     let arguments: Arguments = suggest::parse();
     let output = Output::new(arguments.quiet, arguments.verbose);

@@ -1,6 +1,6 @@
 //! What every crate of `lungs` shares: atomic files, labels in tables, follow-up, text and tables that people write,
 //! suggestions for misspelt names, named random streams,
-//! and compressed data read within bounds.
+//! compressed data read within bounds, and the settings of the memory allocator.
 //!
 //! ```
 //! use rand::Rng;
@@ -15,6 +15,7 @@ pub mod device;
 pub mod files;
 pub mod follow_up;
 pub mod label;
+pub mod memory;
 pub mod network;
 pub mod panics;
 pub mod random;

@@ -8,9 +8,8 @@ use std::fmt;
 
 use burn::tensor::Device;
 use lungs_base::device::{DeviceRequest, UnknownDevice};
+use lungs_base::memory::keep_freed_memory;
 use lungs_base::text::counted;
-
-use crate::memory;
 
 /// An unknown or unavailable device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +130,7 @@ pub fn describe(devices: &[(Device, DeviceFacts)]) -> String {
 }
 
 fn cpu() -> (Device, DeviceFacts) {
-    memory::keep_for_tensors();
+    keep_freed_memory();
     let facts = DeviceFacts {
         kind: DeviceKind::Cpu,
         request: DeviceRequest::Cpu,

@@ -19,9 +19,6 @@
 
 pub mod device;
 pub mod explain;
-mod memory;
 pub mod model;
 pub mod usage;
 pub mod weights;
-
-pub use memory::keep_for_tensors;
