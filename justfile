@@ -58,7 +58,7 @@ test-all *ARGS:
 
 # Test the code of the GPU path on CubeCL's CPU runtime: docs/cuda.md (builds Burn a second time)
 test-gpu-code *ARGS:
-    cargo test --features cubecl-cpu -p lungs-net --lib -- gpu {{ARGS}}
+    cargo test --features cubecl-cpu -p lungs-net --lib -- gpu update:: {{ARGS}}
     LUNGS_TEST_DEVICE=cubecl-cpu cargo test --features cubecl-cpu --test model_reference {{ARGS}}
     cargo test --features cubecl-cpu --test commands gpu_code {{ARGS}}
 
@@ -82,3 +82,9 @@ gpu-kit *ARGS:
 # Run training steps on a stand-in driver, without a GPU: kernels, registers, launches, memory
 gpu-dry *ARGS:
     python3 tools/gpu/dry_run.py {{ARGS}}
+
+# Run what CI leaves out for its time: the code of the GPU path on the CPU, and the dry run of a CUDA build
+nightly:
+    just test-gpu-code
+    cargo build --release --features cuda
+    just gpu-dry

@@ -163,7 +163,7 @@ fn passes(
             if step == 0 {
                 first.extend(by_name(config, &gradients));
             }
-            network = adam.step(5e-5, network, gradients);
+            network = lungs_train::optimizer_step(&mut adam, 5e-5, network, gradients);
             network = network.update_running_statistics(&statistics, 0.001);
             device.sync().map_err(DeviceFailure::from)?;
         }

@@ -21,9 +21,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import two_devices
 from commands import json_lines, run, write_atomically
-
-FOLDER = Path(__file__).resolve().parent
+from stand_in import Record, build_stand_in, stand_in_environment
 
 # The most that a run at full size (220x224x224, width 1) may have.
 LIMITS = {
@@ -37,9 +37,6 @@ LIMITS = {
     "peak GiB, batch 1": 3.5,
     "peak GiB, batch 2": 6.8,
 }
-# The growth allowed from the middle to the end of a run on two devices.
-GROWTH_LIMITS = {"streams": 0, "memory MiB": 0, "threads": 0}
-
 COLUMNS = [
     "capability", "precision", "batch", "modules", "failures", "registers", "spilled bytes", "launches per step",
     "invalid launches", "peak GiB", "copied MiB per step", "first step, s",
@@ -54,25 +51,12 @@ def options():
     parser.add_argument("--width", default="1.0")
     parser.add_argument("--batches", default="1,2")
     parser.add_argument("--precisions", default="f32,tf32,bf16")
-    parser.add_argument("--capabilities", default="90", help="80 (A100), 90 (H100, H200), 100 (B200)")
+    parser.add_argument("--capabilities", default="80,90,100", help="80 (A100), 90 (H100, H200), 100 (B200)")
     parser.add_argument("--pass", dest="pass_name", default="step", choices=["step", "step-checkpointed"])
     parser.add_argument("--seconds", type=float, default=1800, help="limit of a run")
     parser.add_argument("--two-devices", action="store_true", help="only check two devices")
     parser.add_argument("--one-device", action="store_true", help="leave out the check of two devices")
     return parser.parse_args()
-
-
-def build_stand_in(out):
-    """Compiles the stand-in driver; returns the folder for LD_LIBRARY_PATH."""
-    folder = out.resolve() / "driver"
-    folder.mkdir(parents=True, exist_ok=True)
-    library = folder / "libcuda.so.1"
-    source = FOLDER / "stand-in" / "libcuda.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-pthread", "-o", library, source], check=True)
-    link = folder / "libcuda.so"
-    link.unlink(missing_ok=True)
-    link.symlink_to(library.name)
-    return folder
 
 
 def find_ptxas():
@@ -82,40 +66,6 @@ def find_ptxas():
     for root in (package.submodule_search_locations or []) if package else []:
         candidates += sorted(str(path) for path in Path(root).glob("*/bin/ptxas"))
     return next((path for path in candidates if path and os.access(path, os.X_OK)), None)
-
-
-def stand_in_environment(driver, record, **settings):
-    """The environment of a program on the stand-in driver, with an empty record."""
-    shutil.rmtree(record, ignore_errors=True)
-    environment = {"LD_LIBRARY_PATH": f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")}
-    environment["LUNGS_STAND_IN_OUT"] = str(record)
-    return environment | {f"LUNGS_STAND_IN_{name}": str(value) for name, value in settings.items()}
-
-
-class Record:
-    """The calls of a program: stand-in/README.md."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.calls = [line.split() for line in open(folder / "calls.txt")]
-
-    def of(self, kind):
-        return [call for call in self.calls if call[0] == kind]
-
-    def step(self, batch):
-        """The calls of one whole step in the middle of the run: from the last but one copy of the logits (two
-        numbers an exam) to the last. The first step copies gradients as well, so it is not counted."""
-        logits = ["copy", "0", "dtoh", str(8 * batch)]
-        ends = [index for index, call in enumerate(self.calls) if call == logits]
-        if len(ends) < 3:
-            return None
-        return self.calls[ends[-2] + 1 : ends[-1] + 1]
-
-    def peak_bytes(self):
-        return max((int(call[3]) for call in self.of("allocate")), default=0)
-
-    def modules(self):
-        return sorted(self.folder.glob("module-*.ptx"))
 
 
 def assemble(ptxas, path):
@@ -177,6 +127,7 @@ def dry_step(choice, driver, assembler, capability, precision, batch):
     }
     if step is not None:
         row["launches per step"] = sum(call[0] == "launch" for call in step)
+        row["launches by kernel"] = launches_by_kernel(record, step)
         copied = sum(int(call[3]) for call in step if call[0] == "copy")
         row["copied MiB per step"] = round(copied / (1 << 20), 2)
     if kernels:
@@ -187,9 +138,16 @@ def dry_step(choice, driver, assembler, capability, precision, batch):
     return row
 
 
+def launches_by_kernel(record, calls):
+    """The launches of each kernel, most first. A kernel's variants count as one."""
+    kernels = record.kernels()
+    names = (kernels.get(call[2], "?") for call in calls if call[0] == "launch")
+    return dict(collections.Counter(re.sub(r"_[0-9a-f]{6,}$", "", name) for name in names).most_common())
+
+
 def heaviest(record, kernels):
     """The ten kernels with the most spilled bytes or registers: name, registers, spilled bytes."""
-    names = {call[1]: call[2] for call in record.of("function")}
+    names = record.kernels()
     rows = [
         (kernel["spilled"], kernel["registers"], names.get(path.stem.split("-")[1], path.stem))
         for path, kernel in kernels.items()
@@ -216,95 +174,6 @@ def markdown(rows):
     return lines + ["| " + " | ".join(str(row.get(column, "–")) for column in COLUMNS) + " |" for row in rows]
 
 
-class ThreadCount:
-    """The number of threads of a process, and of launches at the time, every 0.1 s."""
-
-    def __init__(self):
-        self.samples = []
-
-    def __call__(self, process):
-        try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-        except OSError:
-            return False
-        count = re.search(r"^Threads:\s+(\d+)", status, re.MULTILINE)
-        if count:
-            self.samples.append(int(count[1]))
-        return False
-
-
-TINY_RUN = {
-    "data.phantom.patients": 12,
-    "preprocess.size": [32, 32, 32],
-    "model.slices": 32,
-    "model.width": 0.1,
-    "model.init": '"random"',
-    "train.batch_size": 1,
-    "train.accumulate": 2,
-    "train.epochs": 12,
-    "train.early_stopping.patience": 12,
-    "runtime.device": '["cuda:0", "cuda:1"]',
-}
-
-
-def two_devices(choice, driver):
-    """A run of a tiny demo on two devices: do streams, memory and threads grow after the middle?"""
-    folder = choice.out.resolve() / "two-devices"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copy(FOLDER.parents[1] / "experiments" / "demo.toml", folder)
-    line = [choice.binary.resolve(), "run", "demo.toml"]
-    for key, value in TINY_RUN.items():
-        line += ["--set", f"{key}={value}"]
-    threads = ThreadCount()
-    environment = stand_in_environment(driver, folder / "record", DEVICES=2)
-    ended = run(line, choice.seconds, environment, folder=folder, observe=threads)
-    result = {"exit_code": ended["exit_code"], "killed": ended["killed"], "seconds": ended["seconds"]}
-    if ended["exit_code"] != 0:
-        result["message"] = ended["stderr"].strip()[-1500:]
-    record = folder / "record"
-    return result | (growth(Record(record).calls, threads.samples) if (record / "calls.txt").exists() else {})
-
-
-def growth(calls, threads):
-    """Streams, held memory and threads at the middle and at the end of a run; the middle is that of its launches."""
-    launches = [index for index, call in enumerate(calls) if call[0] == "launch"]
-    if not launches:
-        return {"launches": 0}
-    middle = launches[len(launches) // 2]
-
-    def peak(part):
-        held = collections.Counter()
-        for call in part:
-            if call[0] == "allocate":
-                held[call[1]] = max(held[call[1]], int(call[3]))
-        return sum(held.values()) / (1 << 20)
-
-    streams = [sum(call[0] == "stream" for call in part) for part in (calls[:middle], calls)]
-    half, last = threads[len(threads) // 3 : 2 * len(threads) // 3], threads[2 * len(threads) // 3 :]
-    return {
-        "launches": len(launches),
-        "devices": sorted({calls[index][1] for index in launches}),
-        "streams": streams,
-        "memory MiB": [round(peak(calls[:middle])), round(peak(calls))],
-        "threads": [max(half, default=0), max(last, default=0)],
-    }
-
-
-def grown(result):
-    """What grew by more than its limit, in words."""
-    found = []
-    if result["exit_code"] != 0 or result.get("launches", 0) == 0:
-        found.append(f"two devices: the run failed: {result.get('message') or result['killed'] or 'no launches'}")
-    elif len(result["devices"]) < 2:
-        found.append("two devices: one of them launched nothing")
-    for name, limit in GROWTH_LIMITS.items():
-        middle, end = result.get(name, (0, 0))
-        if end - middle > limit:
-            found.append(f"two devices: {name} grow from {middle} to {end}; a growth of {limit} is allowed")
-    return found
-
-
 def main():
     choice = options()
     driver = build_stand_in(choice.out)
@@ -321,8 +190,8 @@ def main():
                     problems += exceeded(row)
                     print(f"capability {capability}, {precision}, batch {batch}: done", flush=True)
     if not choice.one_device:
-        results["two devices"] = two_devices(choice, driver)
-        problems += grown(results["two devices"])
+        results["two devices"] = two_devices.train(choice.binary, choice.out, driver, choice.seconds)
+        problems += two_devices.exceeded(results["two devices"])
     write_atomically(choice.out / "dry.json", json.dumps(results, indent=1) + "\n")
     print("\n".join(markdown(results["rows"])))
     if "two devices" in results:

@@ -281,7 +281,7 @@ fn step_optimizer(
     mut gradients: GradientsParams,
 ) -> Network {
     if rate == head_rate {
-        return optimizer.step(rate, network, gradients);
+        return optimizer::step(optimizer, rate, network, gradients);
     }
     let mut head_gradients = GradientsParams::new();
     let [kernel, bias] = model::head_names().map(|name| model::parameter_id(&name));
@@ -291,6 +291,6 @@ fn step_optimizer(
     if let Some(gradient) = gradients.remove::<1>(bias) {
         head_gradients.register(bias, gradient);
     }
-    let network = optimizer.step(rate, network, gradients);
-    optimizer.step(head_rate, network, head_gradients)
+    let network = optimizer::step(optimizer, rate, network, gradients);
+    optimizer::step(optimizer, head_rate, network, head_gradients)
 }

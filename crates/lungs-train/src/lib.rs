@@ -65,7 +65,7 @@ pub use footprint::{DeviceFailure, advice, catch_panic, step_bytes};
 pub use initial::{InitError, contract_of, initial_weights, network, selected_weights};
 pub use logits::{ExamLogits, Logits};
 pub use objective::Objective;
-pub use optimizer::adam;
+pub use optimizer::{adam, step as optimizer_step};
 pub use order::{Draw, epoch_order};
 pub use scanner::ScannerChange;
 pub use schedule::learning_rate;

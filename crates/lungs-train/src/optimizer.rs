@@ -8,7 +8,9 @@ use burn::optim::{
     GradientsParams, LearningRate, ModuleOptimizer, Optimizer,
 };
 use burn::tensor::{Device, FloatDType, Tensor};
-use lungs_net::model::{AdamStep, Network, SquaresInput, adam_step, blend, squares_of_parts};
+use lungs_net::model::{
+    AdamStep, Network, SquaresInput, adam_step, blend, squares_of_parts, together,
+};
 use lungs_spec::spec::{Spec, Train};
 use rayon::prelude::*;
 
@@ -20,6 +22,16 @@ const EPSILON: f32 = 1e-8;
 /// Adam (Kingma & Ba 2015, <https://arxiv.org/abs/1412.6980>) with the usual constants.
 pub fn adam() -> ModuleOptimizer {
     DecoupledAdam::new(0.0).into()
+}
+
+/// One step of the optimizer. On GPUs, a launch updates several parameters.
+pub fn step(
+    optimizer: &mut ModuleOptimizer,
+    rate: f64,
+    network: Network,
+    gradients: GradientsParams,
+) -> Network {
+    together(|| optimizer.step(rate, network, gradients))
 }
 
 /// Burn's Adam or AdamW, and the same in one pass on GPUs. All have the same state.
@@ -208,7 +220,7 @@ pub(super) fn update_ema(ema: Network, network: &Network, decay: f64, step: usiz
     let decay = decay.min((1.0 + step as f64) / (10.0 + step as f64));
     let mut values = Values(GradientsParams::new());
     network.visit(&mut values);
-    ema.map(&mut Blend { values: values.0, decay })
+    together(|| ema.map(&mut Blend { values: values.0, decay }))
 }
 
 /// Collects the values of parameters, without gradients.

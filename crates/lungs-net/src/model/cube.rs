@@ -45,8 +45,9 @@ fn is_cube<const D: usize>(_tensor: &Tensor<D>) -> bool {
 
 #[cfg(feature = "cubecl")]
 mod on_device {
-    use burn::backend::DType;
-    use burn::tensor::Shape;
+    use burn::backend::DispatchTensorKind;
+    use burn::backend::{BackendTensor, DType, DispatchAutodiffContext, DispatchTensor};
+    use burn::tensor::{Shape, Tensor};
     use burn_cubecl::cubecl;
     use burn_cubecl::cubecl::client::Client;
     use burn_cubecl::cubecl::prelude::*;
@@ -57,6 +58,21 @@ mod on_device {
 
     /// Threads of a block on a GPU.
     const UNITS: u32 = 256;
+
+    /// What our kernels process, if the tensor is on a CubeCL device and without gradients.
+    pub(in super::super) fn primitive<const D: usize>(tensor: Tensor<D>) -> Option<CubeTensor> {
+        match tensor.into_dispatch().kind {
+            DispatchTensorKind::Cube(BackendTensor::Float(primitive)) => Some(primitive),
+            _ => None,
+        }
+    }
+
+    /// The tensor of a primitive, without gradients.
+    pub(in super::super) fn tensor<const D: usize>(primitive: CubeTensor) -> Tensor<D> {
+        let kind = DispatchTensorKind::Cube(BackendTensor::Float(primitive));
+        let autodiff = DispatchAutodiffContext::Disabled;
+        Tensor::from_dispatch(DispatchTensor { kind, autodiff })
+    }
 
     /// A tensor on the device of `like`, with undefined numbers.
     pub(in super::super) fn empty<const D: usize>(
@@ -92,6 +108,12 @@ mod on_device {
         let elements = tensor.meta.shape().iter().product();
         // SAFETY: a contiguous tensor's buffer holds all of its elements.
         unsafe { BufferArg::from_raw_parts(tensor.handle.clone(), elements) }
+    }
+
+    /// An argument without numbers, on the device of `like`.
+    pub(in super::super) fn no_numbers(like: &CubeTensor) -> BufferArg {
+        // SAFETY: a kernel may access none of the buffer's numbers.
+        unsafe { BufferArg::from_raw_parts(like.handle.clone(), 0) }
     }
 
     /// Units of a block: 256 on a GPU; on CubeCL's CPU runtime at most one for each core, and a power of

@@ -83,7 +83,7 @@ pub use parts::BatchStatistics;
 pub use recompute::TrainingStep;
 pub use residual::ResNet;
 pub use unit::parameter_id;
-pub use update::{AdamStep, SquaresInput, adam_step, blend, squares_of_parts};
+pub use update::{AdamStep, SquaresInput, adam_step, blend, squares_of_parts, together};
 pub use variable::{Variable, sum_input_channels};
 pub use weights::{Metadata, load, save, save_variables};
 

@@ -8,6 +8,7 @@ use super::convolution::Precision;
 use super::layers::is_below;
 use super::normalization::ChannelStatistics;
 use super::unit::{self, Pass, Unit};
+use super::update;
 
 /// The batch statistics of every normalisation in one training pass, for
 /// [`Network::update_running_statistics`](super::Network::update_running_statistics).
@@ -123,9 +124,11 @@ pub(super) fn update_running_statistics<N: Parts>(
     share: f64,
 ) -> N {
     let units = network.units_mut().into_iter().filter(|(_, unit)| !unit.by_averages);
-    for ((_, unit), statistics) in units.zip(&statistics.0) {
-        unit.update_running_statistics(statistics, share);
-    }
+    update::together(|| {
+        for ((_, unit), statistics) in units.zip(&statistics.0) {
+            unit.update_running_statistics(statistics, share);
+        }
+    });
     network
 }
 

@@ -174,11 +174,12 @@ impl Unit {
 
     /// Updates the running statistics by one batch: `moving ← moving − (moving − batch)·share`.
     pub(super) fn update_running_statistics(&mut self, batch: &ChannelStatistics, share: f64) {
-        let both = [&mut self.moving_mean, &mut self.moving_variance];
-        for (moving, batch) in both.into_iter().zip(batch.mean_and_variance()) {
+        for (row, moving) in
+            [&mut self.moving_mean, &mut self.moving_variance].into_iter().enumerate()
+        {
             let old = moving.val().inner();
-            let new = update::blend(&old, &batch, share)
-                .unwrap_or_else(|| old.clone() - (old - batch) * share);
+            let new = update::blend_row(&old, &batch.0, row, share)
+                .unwrap_or_else(|| old.clone() - (old - batch.row(row)) * share);
             replace(moving, new);
         }
     }

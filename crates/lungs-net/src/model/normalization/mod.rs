@@ -50,10 +50,14 @@ impl ChannelStatistics {
         Self(Tensor::stack(vec![mean.inner(), variance.inner()], 0))
     }
 
+    /// `[channel]`: the means (row 0) or the variances (row 1).
+    pub(super) fn row(&self, row: usize) -> Tensor<1> {
+        self.0.clone().narrow(0, row, 1).reshape([self.0.dims()[1]])
+    }
+
     /// `[channel]` each.
     pub(super) fn mean_and_variance(&self) -> [Tensor<1>; 2] {
-        let channels = self.0.dims()[1];
-        [0, 1].map(|row| self.0.clone().narrow(0, row, 1).reshape([channels]))
+        [0, 1].map(|row| self.row(row))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The updates after a training step, as one kernel each on GPUs.
 //!
 //! Burn computes them with one operation per product and sum. On a GPU that is sixteen launches for
-//! each parameter, as many as the rest of the step, with a pass over memory each. The functions return
-//! `None` for tensors of other devices, for which Burn's operations are used.
+//! each parameter, as many as the rest of the step, with a pass over memory each. Here [`together`]
+//! joins the updates of up to 16 tensors in one launch. The functions return `None` for tensors of other
+//! devices, for which Burn's operations are used.
 
 use burn::tensor::Tensor;
 
@@ -47,7 +48,7 @@ pub fn adam_step<const D: usize>(
         return None;
     }
     let moments = moments.unwrap_or_else(|| [(); 2].map(|()| gradient.zeros_like()));
-    on_device::adam_step(weights, gradient, moments, step)
+    on_device::adam_step(&weights, &gradient, &moments, step)
 }
 
 /// `old + share · (new − old)`, without gradients.
@@ -55,7 +56,29 @@ pub fn blend<const D: usize>(old: &Tensor<D>, new: &Tensor<D>, share: f64) -> Op
     if !cube::is_ours(old) || !cube::is_ours(new) {
         return None;
     }
-    on_device::blend(old.clone(), new.clone(), share)
+    on_device::blend(old, new, 0, share)
+}
+
+/// [`blend`] of a vector with a row of `rows`, without a copy of the row.
+pub(super) fn blend_row(
+    old: &Tensor<1>,
+    rows: &Tensor<2>,
+    row: usize,
+    share: f64,
+) -> Option<Tensor<1>> {
+    if !cube::is_ours(old) || !cube::is_ours(rows) {
+        return None;
+    }
+    on_device::blend(old, rows, row * rows.dims()[1], share)
+}
+
+/// Runs `work`. On GPUs, its updates wait for each other, and one launch computes up to 16 of those with
+/// the same numbers.
+///
+/// The results of the updates have undefined numbers until `work` has returned: it must not read them.
+/// A further update of a result is allowed.
+pub fn together<R>(work: impl FnOnce() -> R) -> R {
+    on_device::together(work)
 }
 
 /// The sums of squares of parts of all tensors, on the host. Their order is fixed.
@@ -70,37 +93,44 @@ pub struct SquaresInput(Vec<on_device::Primitive>);
 impl SquaresInput {
     /// Adds a tensor. Returns false, and adds nothing, if its device has no kernels of ours.
     pub fn add<const D: usize>(&mut self, tensor: &Tensor<D>) -> bool {
-        let ours = cube::is_ours(tensor);
-        if ours {
-            self.0.push(tensor.clone().into_dispatch());
-        }
-        ours
+        let primitive = if cube::is_ours(tensor) { on_device::primitive(tensor) } else { None };
+        let is_ours = primitive.is_some();
+        self.0.extend(primitive);
+        is_ours
     }
 }
 
 #[cfg(not(feature = "cubecl"))]
 mod no_gpu {
     use super::{AdamStep, Tensor};
-    use burn::backend::Dispatch;
-    use burn::backend::tensor::FloatTensor;
 
-    pub(super) type Primitive = FloatTensor<Dispatch>;
+    /// No tensor is on a GPU.
+    pub(super) enum Primitive {}
+
+    pub(super) fn primitive<const D: usize>(_tensor: &Tensor<D>) -> Option<Primitive> {
+        None
+    }
 
     pub(super) fn adam_step<const D: usize>(
-        _weights: Tensor<D>,
-        _gradient: Tensor<D>,
-        _moments: [Tensor<D>; 2],
+        _weights: &Tensor<D>,
+        _gradient: &Tensor<D>,
+        _moments: &[Tensor<D>; 2],
         _step: &AdamStep,
     ) -> Option<[Tensor<D>; 3]> {
         None
     }
 
-    pub(super) fn blend<const D: usize>(
-        _old: Tensor<D>,
-        _new: Tensor<D>,
+    pub(super) fn blend<const D: usize, const E: usize>(
+        _old: &Tensor<D>,
+        _new: &Tensor<E>,
+        _skip: usize,
         _share: f64,
     ) -> Option<Tensor<D>> {
         None
+    }
+
+    pub(super) fn together<R>(work: impl FnOnce() -> R) -> R {
+        work()
     }
 
     pub(super) fn squares_of_parts(_tensors: &[Primitive]) -> Vec<f32> {
@@ -193,6 +223,69 @@ mod tests {
             let expected: f64 = all.iter().flatten().map(|number| f64::from(*number).powi(2)).sum();
             prop_assert!((ours - expected).abs() < 1e-5 * expected, "{ours} for {expected}");
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+        #[test]
+        fn updates_together_give_the_same_bits_as_one_by_one(
+            lengths in prop::collection::vec(1usize..900, 1..40),
+            decays in prop::collection::vec(prop::sample::select(vec![0.0f32, 0.01]), 40),
+            seed in any::<u64>(),
+        ) {
+            let one_by_one = updates(&lengths, &decays, seed);
+            let joined = together(|| updates(&lengths, &decays, seed));
+            let numbers = |tensors: Vec<Tensor<1>>| -> Vec<Vec<u32>> {
+                let bits = |tensor: Tensor<1>| {
+                    tensor.into_data().iter::<f32>().map(f32::to_bits).collect()
+                };
+                tensors.into_iter().map(bits).collect()
+            };
+            prop_assert_eq!(numbers(joined), numbers(one_by_one));
+        }
+    }
+
+    /// A step of Adam for tensors of these lengths, the blend of each result with the new weights, and a
+    /// blend with one row of two.
+    fn updates(lengths: &[usize], decays: &[f32], seed: u64) -> Vec<Tensor<1>> {
+        let mut results = vec![];
+        for (index, (&length, &decay)) in lengths.iter().zip(decays).enumerate() {
+            let read = |name: &str| on_device(&numbers(seed, &format!("{name} {index}"), length));
+            let step = AdamStep {
+                rate: 0.1,
+                betas: [0.9, 0.999],
+                epsilon: 1e-8,
+                decay,
+                time: 1 + index % 2,
+            };
+            let moments = (index % 3 > 0).then(|| [read("first"), read("second").abs()]);
+            results.extend(adam_step(read("weights"), read("gradient"), moments, &step).unwrap());
+            let new_weights = &results[results.len() - 3];
+            results.push(blend(&read("ema"), new_weights, 0.25).unwrap());
+            let rows = Tensor::stack(vec![read("row 0"), read("row 1")], 0);
+            results.push(blend_row(&read("mean"), &rows, index % 2, 0.5).unwrap());
+        }
+        results
+    }
+
+    #[test]
+    fn a_row_is_blended_as_a_vector() {
+        let [old, first, second] = ["old", "first", "second"].map(|name| numbers(7, name, 300));
+        let rows = Tensor::stack(vec![on_device(&first), on_device(&second)], 0);
+        for (row, new) in [first, second].iter().enumerate() {
+            let ours = blend_row(&on_device(&old), &rows, row, 0.3).unwrap();
+            let expected = blend(&on_device(&old), &on_device(new), 0.3).unwrap();
+            let [ours, expected] = [ours, expected].map(|tensor| tensor.into_data());
+            assert_eq!(ours.as_slice::<f32>().unwrap(), expected.as_slice::<f32>().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_waiting() {
+        let panicked = std::panic::catch_unwind(|| together(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+        let blend = blend(&on_device(&[1.0]), &on_device(&[3.0]), 0.5).unwrap();
+        assert_eq!(blend.into_scalar::<f32>(), 2.0);
     }
 
     #[test]
