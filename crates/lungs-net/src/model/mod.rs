@@ -58,6 +58,7 @@ mod parts;
 mod pooling;
 mod recompute;
 mod residual;
+mod softmax;
 #[cfg(test)]
 mod tests;
 mod unit;

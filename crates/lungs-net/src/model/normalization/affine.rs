@@ -4,8 +4,13 @@
 //! y = (x − mean) / sqrt(variance + 0.00001) · gamma + beta
 //! ```
 //!
-//! On the CPU it is one pass forward and two backward, besides the one for the statistics. On other
-//! devices, and for other number types, Burn's operations are used.
+//! On the CPU and on GPUs ([`gpu`]) it is one pass forward and two backward, besides the one for the
+//! statistics. For other number types Burn's operations are used.
+
+#[cfg(feature = "cubecl")]
+mod gpu;
+#[cfg(test)]
+mod tests;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -21,7 +26,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::passes::{Constants, StatisticsSource, plane, planes, sum_in_lanes};
-use super::{ChannelStatistics, batch_statistics};
+use super::{ChannelStatistics, batch_statistics, has_kernels};
 use crate::model::flex;
 
 /// Added to a variance before its square root.
@@ -40,7 +45,7 @@ pub(in crate::model) fn scale_by_batch(
     input: Tensor<5>,
     affine: Affine,
 ) -> (Tensor<5>, ChannelStatistics) {
-    if flex::is_ours(&input) {
+    if has_kernels(&input) {
         let statistics = batch_statistics(input.clone().inner());
         let output = scale(input, affine, &statistics, StatisticsSource::Batch);
         return (output, statistics);
@@ -57,7 +62,7 @@ pub(in crate::model) fn scale_by(
     affine: Affine,
     statistics: &ChannelStatistics,
 ) -> Tensor<5> {
-    if flex::is_ours(&input) {
+    if has_kernels(&input) {
         return scale(input, affine, statistics, StatisticsSource::Given);
     }
     let Affine { gamma, beta, rectifies } = affine;
@@ -93,7 +98,7 @@ struct Mode {
 }
 
 /// Normalisation with scale and offset as one operation.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait Scale: Backend {
     /// `(input − mean) / sqrt(variance + 0.00001) · gamma + beta` per channel, for `statistics` of
     /// `[2, channel]`, mean and variance, whose own gradient is not tracked.
@@ -439,7 +444,3 @@ impl pulp::NullaryFnOnce for Derive<'_> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "affine_tests.rs"]
-mod tests;

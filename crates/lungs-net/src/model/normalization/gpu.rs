@@ -15,11 +15,15 @@ use super::{EPSILON, Gradients, Normalize, Saved, StatisticsSource};
 use crate::model::cube;
 
 /// Numbers of a channel that one block adds.
-const PART: usize = 1 << 16;
+pub(super) const PART: usize = 1 << 16;
 
 /// Adds up the pairs of all units; the result is in the first elements.
 #[cube]
-fn reduce(first: &mut Shared<[f32]>, second: &mut Shared<[f32]>, #[comptime] units: usize) {
+pub(super) fn reduce(
+    first: &mut Shared<[f32]>,
+    second: &mut Shared<[f32]>,
+    #[comptime] units: usize,
+) {
     let unit = UNIT_POS as usize;
     let mut width = comptime!(units / 2).runtime();
     while width > 0 {
@@ -197,28 +201,28 @@ fn input_gradient(
 }
 
 /// Lengths of a `[batch, channel, …]` tensor for the passes over its channels.
-struct Channels {
-    channels: usize,
+pub(super) struct Channels {
+    pub(super) channels: usize,
     /// Numbers in one channel of one sample.
-    plane: usize,
+    pub(super) plane: usize,
     /// Numbers in one channel of the batch.
-    count: usize,
+    pub(super) count: usize,
 }
 
 impl Channels {
-    fn of(tensor: &CubeTensor) -> Self {
+    pub(super) fn of(tensor: &CubeTensor) -> Self {
         let [batch, channels, space @ ..] = cube::lengths(tensor);
         let plane = space.iter().product();
         Self { channels, plane, count: batch * plane }
     }
 
     /// Number of parts of a channel.
-    fn parts(&self) -> usize {
+    pub(super) fn parts(&self) -> usize {
         self.count.div_ceil(PART)
     }
 
     /// One block for each channel and part.
-    fn blocks(&self) -> CubeCount {
+    pub(super) fn blocks(&self) -> CubeCount {
         CubeCount::Static(self.channels as u32, self.parts() as u32, 1)
     }
 }

@@ -1,4 +1,7 @@
-//! The end of a residual block, `max(left + right, 0)`, as one operation on the CPU.
+//! The end of a residual block, `max(left + right, 0)`, as one operation on the CPU and on GPUs.
+
+#[cfg(feature = "cubecl")]
+mod gpu;
 
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -12,6 +15,7 @@ use burn::tensor::activation::relu;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::has_kernels;
 use crate::model::flex;
 
 /// Numbers that a thread processes at once.
@@ -19,7 +23,7 @@ const PIECE: usize = 1 << 15;
 
 /// `max(left + right, 0)` for tensors of the same shape.
 pub(in crate::model) fn add_rectified(left: Tensor<5>, right: Tensor<5>) -> Tensor<5> {
-    if !flex::is_ours(&left) {
+    if !has_kernels(&left) {
         return relu(left + right);
     }
     let output =
@@ -28,7 +32,7 @@ pub(in crate::model) fn add_rectified(left: Tensor<5>, right: Tensor<5>) -> Tens
 }
 
 /// Sum and ReLU as one operation.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cubecl"), Autodiff)]
 trait AddRectified: Backend {
     /// See [`add_rectified`].
     fn add_rectified(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -148,8 +152,8 @@ mod tests {
     use super::*;
 
     /// Sum and gradients of both terms for a gradient of `1, 2, 3, …`.
-    fn added<E: Element>(left: &[f64], right: &[f64]) -> [Vec<f64>; 3] {
-        let device = Device::flex().autodiff();
+    fn added<E: Element>(device: &Device, left: &[f64], right: &[f64]) -> [Vec<f64>; 3] {
+        let device = device.clone().autodiff();
         let shape = [1, 1, 1, 1, left.len()];
         let tensor = |values: Vec<f64>| {
             Tensor::<5>::from_data(TensorData::new(values, shape), (&device, E::dtype()))
@@ -169,17 +173,28 @@ mod tests {
 
     #[test]
     fn sums_and_gradients_are_those_of_burns_operations() {
+        assert_added(&Device::flex());
+    }
+
+    #[cfg(feature = "cubecl-cpu")]
+    #[test]
+    fn the_kernels_for_gpus_add_as_burns_operations() {
+        assert_added(&Device::cpu());
+    }
+
+    fn assert_added(device: &Device) {
         let (left, right) = ([1.0, -2.0, 0.5, 0.0, -3.0], [0.5, 1.0, -0.5, 0.0, 4.0]);
         let expected = [
             vec![1.5, 0.0, 0.0, 0.0, 1.0],
             vec![1.0, 0.0, 0.0, 0.0, 5.0],
             vec![1.0, 0.0, 0.0, 0.0, 5.0],
         ];
-        assert_eq!(added::<f32>(&left, &right), expected);
-        assert_eq!(added::<f64>(&left, &right), expected);
+        assert_eq!(added::<f32>(device, &left, &right), expected);
+        assert_eq!(added::<f64>(&Device::flex(), &left, &right), expected);
         // Several pieces, the last one short.
         let long: Vec<f64> = (0..2 * PIECE + 7).map(|i| f64::from(i as u32 % 5) - 2.0).collect();
         let other: Vec<f64> = (0..long.len()).map(|i| f64::from(i as u32 % 3) - 1.0).collect();
-        assert_eq!(added::<f32>(&long, &other), added::<f64>(&long, &other));
+        let ours = added::<f32>(device, &long, &other);
+        assert_eq!(ours, added::<f64>(&Device::flex(), &long, &other));
     }
 }

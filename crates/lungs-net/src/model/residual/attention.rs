@@ -10,13 +10,14 @@
 //! Attention is a weighted mean whose weights are the softmax of a linear function of the channels.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{relu, softmax};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use lungs_base::network::POOL;
 
 use crate::model::convolution::{Precision, convolve, multiply};
 use crate::model::initialization::truncated_normal;
 use crate::model::parts::{ArrayMapper, ArrayVisitor};
+use crate::model::softmax::softmax;
 use crate::model::unit::parameter;
 
 /// Slices of the convolution.
@@ -105,7 +106,7 @@ impl Attention {
         let scores = convolve(input, kernel, [1; 3], [(0, 0); 3], Precision::F32);
         let scores =
             scores.reshape([batch, 1, slices, positions]) + self.bias.val().reshape([1, 1, 1, 1]);
-        let weighted = values * softmax(scores, 3);
+        let weighted = values * softmax(scores);
         weighted.sum_dim(3).reshape([batch, channels, slices])
     }
 

@@ -130,15 +130,27 @@ impl ModuleMapper for DoublePrecision {
 }
 
 fn assert_evaluation(file: &str) {
-    let Reference { expected, network, input } = Reference::new(file, &Device::flex());
-    for (name, difference) in evaluate(&network, input.clone(), &expected) {
-        eprintln!("{file} {name}: {difference:.1e} of the largest value");
-        assert!(difference < 1e-5, "{name}: {difference:.1e}");
-    }
+    let Reference { expected, network, input } = assert_single_precision(file, &Device::flex());
     let network = network.map(&mut DoublePrecision);
     for (name, difference) in evaluate(&network, input.cast(DType::F64), &expected) {
         assert!(difference < 1e-12, "{name} in double precision: {difference:.1e}");
     }
+}
+
+fn assert_single_precision(file: &str, device: &Device) -> Reference {
+    let reference = Reference::new(file, device);
+    let Reference { expected, network, input } = &reference;
+    for (name, difference) in evaluate(network, input.clone(), expected) {
+        eprintln!("{file} {name}: {difference:.1e} of the largest value");
+        assert!(difference < 1e-5, "{name}: {difference:.1e}");
+    }
+    reference
+}
+
+#[cfg(feature = "cubecl-cpu")]
+#[test]
+fn r3d_18_with_the_gpu_code_equals_torchvision() {
+    assert_single_precision("r3d18_sybil.json", &Device::cpu());
 }
 
 #[test]

@@ -143,11 +143,25 @@ impl ModuleMapper for DoublePrecision {
 
 #[test]
 fn every_gradient_equals_that_of_burns_operations_in_double_precision() {
-    let device = Device::flex().autodiff();
-    let network = config(Architecture::R3d18, Pool::Sybil).init(37, &device).unwrap();
-    let input = volumes([2, 1, 16, 64, 64], &device);
-    let ours = gradients(&network, &step(&network, input.clone()).gradients);
-    let double = network.map(&mut DoublePrecision);
+    assert_gradients(Device::flex());
+}
+
+#[cfg(feature = "cubecl-cpu")]
+#[test]
+fn every_gradient_of_the_gpu_code_equals_that_of_burns_operations() {
+    assert_gradients(Device::cpu());
+}
+
+fn assert_gradients(device: Device) {
+    let shape = [2, 1, 16, 64, 64];
+    let network_on = |device: &Device| {
+        config(Architecture::R3d18, Pool::Sybil).init(37, &device.clone().autodiff()).unwrap()
+    };
+    let network = network_on(&device);
+    let input = volumes(shape, &device.autodiff());
+    let ours = gradients(&network, &step(&network, input).gradients);
+    let double = network_on(&Device::flex()).map(&mut DoublePrecision);
+    let input = volumes(shape, &Device::flex().autodiff());
     let exact = gradients(&double, &step(&double, input.cast(DType::F64)).gradients);
     // 20 units, nine arrays of the pool, and the classifier.
     assert_eq!(ours.len(), 3 * 20 + 9 + 2);

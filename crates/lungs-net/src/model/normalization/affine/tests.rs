@@ -1,3 +1,5 @@
+//! Comparison with Burn's operations in double precision.
+
 use burn::tensor::{Device, Element, TensorData};
 use proptest::prelude::*;
 use rand::Rng;
@@ -7,11 +9,12 @@ use lungs_base::random;
 
 /// Output, gradients of input, gamma and beta, and statistics. With f64, Burn's operations are used.
 fn scaled<E: Element>(
+    device: Device,
     shape: [usize; 5],
     (by_batch, rectifies): (bool, bool),
     seed: u64,
 ) -> [Vec<f64>; 6] {
-    let device = Device::flex().autodiff();
+    let device = device.autodiff();
     let numbers = |name: &str, count: usize| -> Vec<f64> {
         let mut stream = random::stream(seed, name);
         (0..count).map(|_| f64::from(stream.next_u32()) / 2e9 - 1.0).collect()
@@ -50,20 +53,42 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_cpu_passes_equal_burns_operations(
-        channels in 1_usize..6,
-        // Several elements: with one or two, all of them equal their mean up to rounding.
-        size in prop::array::uniform4(2_usize..6),
+        shape in shapes(),
         mode in any::<(bool, bool)>(),
         seed in any::<u64>(),
     ) {
-        let shape = [size[0], channels, size[1], size[2], size[3]];
-        let ours = scaled::<f32>(shape, mode, seed);
-        let burns = scaled::<f64>(shape, mode, seed);
-        for (ours, burns) in ours.iter().zip(&burns) {
-            let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
-            for (ours, burns) in ours.iter().zip(burns) {
-                prop_assert!((ours - burns).abs() < 2e-5 * largest, "{} for {}", ours, burns);
-            }
+        assert_equals_burn(Device::flex(), shape, mode, seed);
+    }
+}
+
+#[cfg(feature = "cubecl-cpu")]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_kernels_for_gpus_equal_burns_operations(
+        shape in shapes(),
+        mode in any::<(bool, bool)>(),
+        seed in any::<u64>(),
+    ) {
+        assert_equals_burn(Device::cpu(), shape, mode, seed);
+    }
+}
+
+/// Shapes with several elements in a channel: with one or two, all of them equal their mean up to
+/// rounding.
+fn shapes() -> impl Strategy<Value = [usize; 5]> {
+    (1_usize..6, prop::array::uniform4(2_usize..6)).prop_map(
+        |(channels, [batch, depth, height, width])| [batch, channels, depth, height, width],
+    )
+}
+
+fn assert_equals_burn(device: Device, shape: [usize; 5], mode: (bool, bool), seed: u64) {
+    let ours = scaled::<f32>(device, shape, mode, seed);
+    let burns = scaled::<f64>(Device::flex(), shape, mode, seed);
+    for (ours, burns) in ours.iter().zip(&burns) {
+        let largest = burns.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
+        for (ours, burns) in ours.iter().zip(burns) {
+            assert!((ours - burns).abs() < 2e-5 * largest, "{ours} for {burns}");
         }
     }
 }
