@@ -23,9 +23,9 @@ from pathlib import Path
 
 import two_devices
 from commands import json_lines, run, write_atomically
-from stand_in import Record, build_stand_in, stand_in_environment
+from stand_in import Record, build_stand_in, plain_name, stand_in_environment
 
-# The most that a run at full size (220x224x224, width 1) may have.
+# The most that a run may have: that of I3D at full size (220x224x224, width 1).
 LIMITS = {
     "failures": 0,
     "invalid launches": 0,
@@ -37,9 +37,12 @@ LIMITS = {
     "peak GiB, batch 1": 3.5,
     "peak GiB, batch 2": 6.8,
 }
+# The most that a run of a small residual network with the pool of Sybil may have.
+RESIDUAL_LIMITS = {"failures": 0, "invalid launches": 0, "registers": 255, "spilled bytes": 300}
+RESIDUAL = ["--network", "r3d-18", "--pool", "sybil", "--size", "16x64x64"]
 COLUMNS = [
-    "capability", "precision", "batch", "modules", "failures", "registers", "spilled bytes", "launches per step",
-    "invalid launches", "peak GiB", "copied MiB per step", "first step, s",
+    "network", "capability", "precision", "batch", "modules", "failures", "registers", "spilled bytes", "launches per step",
+    "invalid launches", "peak GiB", "moved GB per step", "copied MiB per step", "first step, s",
 ]  # fmt: skip
 
 
@@ -102,15 +105,17 @@ class Assembler:
         return {path: self.known[key] for path, key in keys.items()}
 
 
-def dry_step(choice, driver, assembler, capability, precision, batch):
-    """Three steps on the stand-in driver: one line of the table."""
-    record_folder = choice.out.resolve() / f"sm{capability}-{precision}-{batch}"
+def dry_step(choice, driver, assembler, capability, precision, batch, network=()):
+    """Three steps on the stand-in driver: one line of the table. `network` overrides options of `lungs bench`."""
+    name = network[1] if network else "i3d"
+    record_folder = choice.out.resolve() / f"{name}-sm{capability}-{precision}-{batch}"
     environment = stand_in_environment(driver, record_folder, CAPABILITY=capability)
-    line = [choice.binary.resolve(), "bench", "--json", "--size", choice.size, "--batch", batch]
+    line = [choice.binary.resolve(), "bench", "--json", "--batch", batch]
+    line += network or ["--size", choice.size]
     line += ["--width", choice.width, "--precision", precision, "--device", "cuda"]
     line += ["--pass", choice.pass_name, "--steps", 3]
     ended = run(line, choice.seconds, environment)
-    row = {"capability": capability, "precision": precision, "batch": batch}
+    row = {"network": name, "capability": capability, "precision": precision, "batch": batch}
     if ended["exit_code"] != 0:
         row["error"] = ended["killed"] or ended["stderr"].strip()[-1000:]
     passes = json_lines(ended["stdout"])
@@ -130,6 +135,7 @@ def dry_step(choice, driver, assembler, capability, precision, batch):
         row["launches by kernel"] = launches_by_kernel(record, step)
         copied = sum(int(call[3]) for call in step if call[0] == "copy")
         row["copied MiB per step"] = round(copied / (1 << 20), 2)
+        row["moved GB per step"] = round(record.moved_bytes(step) / 1e9, 1)
     if kernels:
         row["failures"] = sum(not kernel["ok"] for kernel in kernels.values())
         row["registers"] = max(kernel["registers"] for kernel in kernels.values())
@@ -142,7 +148,7 @@ def launches_by_kernel(record, calls):
     """The launches of each kernel, most first. A kernel's variants count as one."""
     kernels = record.kernels()
     names = (kernels.get(call[2], "?") for call in calls if call[0] == "launch")
-    return dict(collections.Counter(re.sub(r"_[0-9a-f]{6,}$", "", name) for name in names).most_common())
+    return dict(collections.Counter(map(plain_name, names)).most_common())
 
 
 def heaviest(record, kernels):
@@ -158,9 +164,10 @@ def heaviest(record, kernels):
 
 def exceeded(row):
     """The limits that a line of the table exceeds, in words."""
-    where = f"capability {row['capability']}, {row['precision']}, batch {row['batch']}"
+    where = f"{row['network']}, capability {row['capability']}, {row['precision']}, batch {row['batch']}"
     found = [f"{where}: {row['error']}"] if "error" in row else []
-    for name, limit in LIMITS.items():
+    limits = LIMITS if row["network"] == "i3d" else RESIDUAL_LIMITS
+    for name, limit in limits.items():
         column, _, batch = name.partition(", batch ")
         if limit is None or (batch and int(batch) != row["batch"]) or row.get(column) is None:
             continue
@@ -174,6 +181,17 @@ def markdown(rows):
     return lines + ["| " + " | ".join(str(row.get(column, "–")) for column in COLUMNS) + " |" for row in rows]
 
 
+def steps(choice):
+    """Capability, precision, batch and network of each run."""
+    if choice.two_devices:
+        return
+    for capability in choice.capabilities.split(","):
+        for precision in choice.precisions.split(","):
+            for batch in choice.batches.split(","):
+                yield capability, precision, int(batch), ()
+            yield capability, precision, 1, RESIDUAL
+
+
 def main():
     choice = options()
     driver = build_stand_in(choice.out)
@@ -181,14 +199,11 @@ def main():
     if not assembler.ptxas:
         print("ptxas not found: kernels are not assembled (pip install nvidia-cuda-nvcc, or PTXAS=PATH)")
     results, problems = {"rows": []}, []
-    if not choice.two_devices:
-        for capability in choice.capabilities.split(","):
-            for batch in (int(word) for word in choice.batches.split(",")):
-                for precision in choice.precisions.split(","):
-                    row = dry_step(choice, driver, assembler, capability, precision, batch)
-                    results["rows"].append(row)
-                    problems += exceeded(row)
-                    print(f"capability {capability}, {precision}, batch {batch}: done", flush=True)
+    for capability, precision, batch, network in steps(choice):
+        row = dry_step(choice, driver, assembler, capability, precision, batch, network)
+        results["rows"].append(row)
+        problems += exceeded(row)
+        print(f"{row['network']}, capability {capability}, {precision}, batch {batch}: done", flush=True)
     if not choice.one_device:
         results["two devices"] = two_devices.train(choice.binary, choice.out, driver, choice.seconds)
         problems += two_devices.exceeded(results["two devices"])

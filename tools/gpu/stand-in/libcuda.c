@@ -19,8 +19,10 @@ enum { MAX_THREADS = 1024, SHARED_WITHOUT_ASKING = 49152 };
 
 struct block { Pointer start; size_t size; struct device *device; struct block *next; };
 struct stream { int number; };
-struct module { int number; };
-struct function { int module; size_t shared_limit; };
+/* Parameters of a kernel: pointers, then a structure of this many bytes, if any. */
+struct parameters { int pointers, structure; };
+struct module { int number; struct parameters parameters; };
+struct function { int module; size_t shared_limit; struct parameters parameters; };
 
 static struct block *blocks;
 
@@ -297,11 +299,25 @@ Result cuMemcpy2DAsync_v2(const struct rows *rows) {
 
 ACCEPT(cuModuleUnload)
 
+/* The parameters of the first kernel of a module. */
+static struct parameters parameters_of(const char *text) {
+    struct parameters found = {0, 0};
+    const char *at = strstr(text, ".entry");
+    const char *end = at ? strchr(at, ')') : NULL;
+    while (at && (at = strstr(at + 1, ".param")) && at < end) {
+        const char *stop = at + strcspn(at, ",)");
+        const char *length = memchr(at, '[', (size_t)(stop - at));
+        if (length) found.structure = atoi(length + 1);
+        else found.pointers++;
+    }
+    return found;
+}
+
 Result cuModuleLoadData(void **module, const void *image) {
     enter();
     struct module *made = malloc(sizeof *made);
     if (!made) return leave(OUT_OF_MEMORY);
-    made->number = ++module_count;
+    *made = (struct module){++module_count, parameters_of(image)};
     *module = made;
     char path[4096];
     snprintf(path, sizeof path, "%s/module-%d.ptx", folder ? folder : "", made->number);
@@ -317,7 +333,7 @@ Result cuModuleGetFunction(void **function, struct module *module, const char *n
     enter();
     struct function *made = malloc(sizeof *made);
     if (!made) return leave(OUT_OF_MEMORY);
-    *made = (struct function){module->number, SHARED_WITHOUT_ASKING};
+    *made = (struct function){module->number, SHARED_WITHOUT_ASKING, module->parameters};
     note("function %d %s\n", made->module, name);
     *function = made;
     return leave(SUCCESS);
@@ -345,8 +361,17 @@ static const char *fault(const struct function *function, const unsigned grid[3]
     return shared > function->shared_limit ? "shared" : NULL;
 }
 
+/* Writes the structure that is a kernel's last parameter, as hexadecimal digits. */
+static void note_structure(const struct parameters *parameters, void **values) {
+    if (!record) return;
+    const unsigned char *bytes = parameters->structure ? values[parameters->pointers] : NULL;
+    fprintf(record, " %d ", parameters->pointers);
+    for (int index = 0; index < parameters->structure; index++) fprintf(record, "%02x", bytes[index]);
+    fputs(bytes ? "\n" : "-\n", record);
+}
+
 Result cuLaunchKernel(struct function *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                      unsigned block_y, unsigned block_z, unsigned shared, struct stream *stream) {
+                      unsigned block_y, unsigned block_z, unsigned shared, struct stream *stream, void **values) {
     enter();
     const unsigned grid[3] = {grid_x, grid_y, grid_z}, block[3] = {block_x, block_y, block_z};
     const char *reason = fault(function, grid, block, shared);
@@ -354,8 +379,9 @@ Result cuLaunchKernel(struct function *function, unsigned grid_x, unsigned grid_
         note("invalid %d %d %s\n", current->index, function->module, reason);
         return leave(INVALID_VALUE);
     }
-    note("launch %d %d %d %u %u %u %u %u %u %u\n", current->index, function->module, stream ? stream->number : 0,
+    note("launch %d %d %d %u %u %u %u %u %u %u", current->index, function->module, stream ? stream->number : 0,
          grid_x, grid_y, grid_z, block_x, block_y, block_z, shared);
+    note_structure(&function->parameters, values);
     return leave(SUCCESS);
 }
 
