@@ -15,7 +15,7 @@ is_met() {
         slurmctld) PATH="$PATH:/usr/sbin" command -v slurmctld >/dev/null ;;
         astra) [ -f "${LUNGS_ASTRA:-}" ] ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
-        numpy | safetensors) python3 -c "import $1" 2>/dev/null ;;
+        jsonschema | numpy | safetensors) python3 -c "import $1" 2>/dev/null ;;
         *) echo "unknown need \"$1\": add it to tools/test-all.sh" >&2; exit 2 ;;
     esac >/dev/null
 }

@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod cohort;
 mod compare;
+mod completions;
 mod dashboard;
 mod error;
 mod evaluate;
@@ -14,6 +15,7 @@ mod explain;
 mod export;
 mod fetch;
 mod interrupt;
+mod man;
 mod output;
 mod pace;
 mod phantom;
@@ -23,6 +25,7 @@ mod prepare;
 mod progress;
 mod run;
 mod sample_size;
+mod schema;
 mod score;
 mod screen;
 mod slurm;
@@ -80,6 +83,9 @@ enum Command {
     Export(export::Export),
     Phantom(phantom::Phantom),
     Weights(weights::Weights),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+    Man(man::Man),
     #[command(hide = true)]
     Bench(bench::Bench),
 }
@@ -113,6 +119,9 @@ pub fn main() -> ExitCode {
         Command::Export(export) => export.execute(&output),
         Command::Phantom(phantom) => phantom.execute(&output),
         Command::Weights(weights) => weights.execute(&output),
+        Command::Schema(schema) => schema.execute(&output),
+        Command::Completions(completions) => completions.execute(&output),
+        Command::Man(man) => man.execute(&output),
         Command::Bench(bench) => bench.execute(&output),
     };
     match result {

@@ -29,6 +29,7 @@ mod report;
 mod runs;
 mod sample_size;
 mod score;
+mod shell;
 mod skipped_files;
 mod slurm;
 mod support;

@@ -2,7 +2,11 @@
 //! import each other in circles.
 
 mod cli_reference;
+mod json_schema;
+mod spec_agreement;
 mod spec_reference;
+mod spec_schema;
+mod spec_types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

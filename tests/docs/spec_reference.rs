@@ -1,90 +1,13 @@
 //! The reference of spec keys in `docs/spec.md`: types and meanings from the source of the spec's types, defaults
 //! from the serialised default spec.
 
-use lungs_spec::spec::{Document, EqualScans, Outcome, Phantom, Slurm, SweepTable};
+use super::spec_types::{Item, Type, all_types, defaults};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
 const PAGE: &str = "docs/spec.md";
 const BEGIN: &str = "<!-- keys: generated from the types of the spec -->\n";
 const END: &str = "<!-- end of keys -->\n";
-
-/// A documented field of a struct, or a variant of an enum.
-struct Item {
-    name: String,
-    /// Type of a field; content of a variant, empty without content.
-    content: String,
-    doc: Vec<String>,
-}
-
-/// A struct or an enum.
-struct Type {
-    is_enum: bool,
-    doc: Vec<String>,
-    items: Vec<Item>,
-}
-
-/// Parses the public structs and enums of formatted Rust source.
-fn types(source: &str) -> BTreeMap<String, Type> {
-    let mut types = BTreeMap::new();
-    let mut open: Option<(String, Type)> = None;
-    let (mut doc, mut rename) = (Vec::new(), None);
-    for line in source.lines() {
-        let text = line.trim();
-        if let Some(line) = text.strip_prefix("///") {
-            doc.push(line.trim().to_owned());
-        } else if let Some(name) = text.strip_prefix("#[serde(rename = \"") {
-            rename = Some(name.trim_end_matches("\")]").to_owned());
-        } else if let Some((name, mut parsed)) = open.take() {
-            if line == "}" {
-                types.insert(name, parsed);
-                continue;
-            }
-            let field = text.strip_prefix("pub ").and_then(|text| text.split_once(": "));
-            let item = match field {
-                _ if text.starts_with('#') || text.starts_with(')') => None,
-                Some((name, content)) => Some((name.to_owned(), content.trim_end_matches(','))),
-                None if parsed.is_enum && text.starts_with(char::is_uppercase) => {
-                    let (name, content) = text
-                        .trim_end_matches(',')
-                        .split_once('(')
-                        .unwrap_or((text.trim_end_matches(','), ""));
-                    Some((kebab_case(name), content.trim_end_matches(')')))
-                }
-                None => None,
-            };
-            if let Some((name, content)) = item {
-                let name = rename.take().unwrap_or(name);
-                let doc = std::mem::take(&mut doc);
-                let content = content.to_owned();
-                parsed.items.push(Item { name, content, doc });
-            }
-            open = Some((name, parsed));
-        } else if let Some(rest) =
-            text.strip_prefix("pub struct ").or_else(|| text.strip_prefix("pub enum "))
-            && let Some(name) = rest.strip_suffix(" {")
-        {
-            let is_enum = text.starts_with("pub enum");
-            let doc = std::mem::take(&mut doc);
-            open = Some((name.to_owned(), Type { is_enum, doc, items: Vec::new() }));
-        } else if !text.starts_with('#') {
-            doc.clear();
-        }
-    }
-    types
-}
-
-fn kebab_case(name: &str) -> String {
-    let mut kebab = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.extend(c.to_lowercase());
-    }
-    kebab
-}
 
 /// The allowed values of a type, in the syntax of a spec.
 fn values(content: &str, types: &BTreeMap<String, Type>) -> String {
@@ -181,40 +104,8 @@ fn paragraphs(lines: &[String]) -> String {
     text.collect::<Vec<_>>().join(" ").replace(" \n\n ", "\n\n").trim().to_owned()
 }
 
-/// The default spec, with the keys that its serialisation omits.
-fn defaults() -> toml::Table {
-    let mut document = Document::default();
-    document.data.phantom = Some(Phantom::default());
-    let table = |value: toml::Value| value.as_table().cloned().unwrap();
-    let mut defaults = table(toml::Value::try_from(&document).unwrap());
-    let data = defaults["data"].as_table_mut().unwrap();
-    data.insert("equal_scans".into(), toml::Value::try_from(EqualScans::default()).unwrap());
-    let model = defaults["model"].as_table_mut().unwrap();
-    model.insert("pool".into(), toml::Value::try_from(document.model.pool).unwrap());
-    defaults.insert("outcome".into(), toml::Value::try_from(Outcome::default()).unwrap());
-    defaults.insert("slurm".into(), toml::Value::try_from(Slurm::default()).unwrap());
-    defaults.insert("sweep".into(), toml::Value::try_from(SweepTable::default()).unwrap());
-    defaults
-}
-
 fn reference() -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/lungs-spec/src/spec");
-    let mut sources: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    sources.sort();
-    let sources: String =
-        sources.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    // Some keys have the types of the images.
-    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/lungs-image/src");
-    let read = |path: &str| std::fs::read_to_string(image.join(path)).unwrap();
-    let weights = super::text("crates/lungs-base/src/network.rs");
-    let mut types = [
-        types(&read("dicom/mod.rs")),
-        types(&read("volume/spline.rs")),
-        types(&weights),
-        types(&sources),
-    ];
-    let types: BTreeMap<String, Type> = types.iter_mut().flat_map(std::mem::take).collect();
+    let types = all_types();
     let defaults = defaults();
     let mut sections: Vec<(&str, &[String], &str)> = Vec::new();
     for item in &types["Document"].items {

@@ -1,4 +1,4 @@
-//! Ranges and combinations of values. All problems are reported together.
+//! Texts and combinations of values; `limits` has the ranges of numbers. All problems are reported together.
 
 use super::{Compat, Document, Preference, Preprocess, Select, Spec, Split, SubgroupBy};
 use lungs_base::device::DeviceRequest;
@@ -18,6 +18,7 @@ impl Document {
     /// Checks the value of every key, and combinations of keys.
     pub(super) fn check(self) -> Result<Spec, Vec<Problem>> {
         let mut checks = Checks(Vec::new());
+        checks.limits(&self);
         checks.experiment(&self);
         checks.labels(&self);
         checks.phantom(&self);
@@ -27,9 +28,7 @@ impl Document {
         checks.folds_and_lists(&self);
         checks.outcome(&self);
         checks.model(&self);
-        checks.loss(&self);
         checks.train(&self);
-        checks.augment(&self);
         checks.evaluate(&self);
         checks.runtime(&self);
         checks.slurm(&self);
@@ -128,39 +127,9 @@ impl Checks {
             "set without `data.labels`",
             "set `data.labels` to the generated file, `labels.csv` in `data.root`",
         );
-        if let Some(phantom) = &data.phantom {
-            self.need(
-                phantom.patients >= 4,
-                "data.phantom.patients",
-                phantom.patients,
-                "at least 4",
-            );
-            let fraction = phantom.positive_fraction;
-            self.need(
-                fraction > 0.0 && fraction < 1.0,
-                "data.phantom.positive_fraction",
-                fraction,
-                "a number greater than 0 and less than 1",
-            );
-            if let Some(years) = phantom.follow_up_years {
-                self.need(
-                    (1.0..=20.0).contains(&years),
-                    "data.phantom.follow_up_years",
-                    years,
-                    "a number of years from 1 to 20",
-                );
-            }
-        }
     }
 
     fn select(&mut self, select: &Select) {
-        self.need(
-            select.max_slice_spacing_mm > 0.0,
-            "data.select.max_slice_spacing_mm",
-            select.max_slice_spacing_mm,
-            "a positive number of millimetres",
-        );
-        self.need(select.min_slices >= 2, "data.select.min_slices", select.min_slices, "2 or more");
         let (min, max) = (select.min_slices, select.max_slices);
         self.need(
             max == 0 || max >= min,
@@ -170,22 +139,11 @@ impl Checks {
         );
         let (min_mm, max_mm) = (select.min_slice_spacing_mm, select.max_slice_spacing_mm);
         self.need(
-            (0.0..=max_mm).contains(&min_mm),
+            min_mm <= max_mm,
             "data.select.min_slice_spacing_mm",
             min_mm,
             &format!("0 to data.select.max_slice_spacing_mm ({max_mm})"),
         );
-        for (key, value_mm) in [
-            ("target_slice_spacing_mm", select.target_slice_spacing_mm),
-            ("min_coverage_mm", select.min_coverage_mm),
-        ] {
-            self.need(
-                value_mm >= 0.0 && value_mm.is_finite(),
-                &format!("data.select.{key}"),
-                value_mm,
-                "millimetres, or 0 (off)",
-            );
-        }
         self.need_or(
             select.target_slice_spacing_mm > 0.0
                 || !select.prefer.contains(&Preference::NearestSpacing),
@@ -207,25 +165,6 @@ impl Checks {
 
     fn preprocess(&mut self, document: &Document) {
         let preprocess = &document.preprocess;
-        let spacing = preprocess.spacing_mm;
-        self.need(
-            (0.3..=20.0).contains(&spacing),
-            "preprocess.spacing_mm",
-            spacing,
-            "0.3 to 20 millimetres",
-        );
-        self.need(
-            preprocess.size.iter().all(|side| (8..=1024).contains(side)),
-            "preprocess.size",
-            preprocess.size,
-            "three sides (depth, height, width) of 8 to 1024 voxels",
-        );
-        self.need(
-            preprocess.min_lung_ml >= 0.0 && preprocess.min_lung_ml.is_finite(),
-            "preprocess.min_lung_ml",
-            preprocess.min_lung_ml,
-            "millilitres, 0 or more",
-        );
         let window = preprocess.window;
         self.need(
             window.lower_hu < window.upper_hu && (window.upper_hu - window.lower_hu).is_finite(),
@@ -265,16 +204,6 @@ impl Checks {
 
     /// Shares of the splits.
     fn shares(&mut self, split: &Split) {
-        for (key, fraction) in
-            [("train", split.train), ("valid", split.valid), ("test", split.test)]
-        {
-            self.need(
-                (0.0..=1.0).contains(&fraction),
-                &format!("split.{key}"),
-                fraction,
-                "a fraction from 0 to 1",
-            );
-        }
         let sum = split.train + split.valid + split.test;
         self.need_or(
             (sum - 1.0).abs() < 1e-6,
@@ -282,22 +211,10 @@ impl Checks {
             &format!("train, valid and test add up to {sum}, expected 1"),
             "for example train = 0.7, valid = 0.3, test = 0.0",
         );
-        self.need_or(
-            split.train > 0.0 && split.valid > 0.0,
-            if split.train > 0.0 { "split.valid" } else { "split.train" },
-            "found 0.0, expected more than 0",
-            "both the training and the validation split need patients",
-        );
     }
 
     fn folds_and_lists(&mut self, document: &Document) {
         let split = &document.split;
-        self.need(
-            split.folds == 0 || (2..=100).contains(&split.folds),
-            "split.folds",
-            split.folds,
-            "0 (off), or 2 to 100",
-        );
         let folds = split.folds;
         self.need(
             split.fold <= folds,
@@ -337,36 +254,16 @@ impl Checks {
         let model = &document.model;
         let depth = document.preprocess.size[0];
         self.need(
-            (1..=depth).contains(&model.slices),
+            model.slices <= depth,
             "model.slices",
             model.slices,
             &format!("1 to {depth}, the depth of the stored crop (preprocess.size)"),
-        );
-        self.need(
-            model.keep_prob > 0.0 && model.keep_prob <= 1.0,
-            "model.keep_prob",
-            model.keep_prob,
-            "more than 0, at most 1 (the fraction of features that is kept)",
         );
         self.need_or(
             model.architecture().has_pool(model.network_pool()),
             "model.pool",
             "found \"sybil\", but model.name is \"i3d\", which has the pool \"average\"",
             "remove the key, or set model.name to a residual network, such as \"r3d-18\"",
-        );
-        self.need([1, 3].contains(&model.channels), "model.channels", model.channels, "1 or 3");
-        self.need(
-            (0.05..=4.0).contains(&model.width),
-            "model.width",
-            model.width,
-            "0.05 to 4 (1 is the published network)",
-        );
-        let decay = model.batch_norm_decay;
-        self.need(
-            (0.0..1.0).contains(&decay),
-            "model.batch_norm_decay",
-            decay,
-            "at least 0, less than 1",
         );
         self.need(!model.init.is_empty(), "model.init", &model.init, "\"random\" or a path");
         self.need_or(
@@ -379,15 +276,6 @@ impl Checks {
 
     fn evaluate(&mut self, document: &Document) {
         let evaluate = &document.evaluate;
-        for (key, value) in [("threshold", evaluate.threshold), ("prevalence", evaluate.prevalence)]
-        {
-            self.need(
-                value.is_none_or(|value| value > 0.0 && value < 1.0),
-                &format!("evaluate.{key}"),
-                value.unwrap_or_default(),
-                "more than 0 and less than 1",
-            );
-        }
         let names = evaluate.subgroups.iter().map(SubgroupBy::column);
         let valid = names.chain(evaluate.weight_column.as_deref()).all(|name| !name.is_empty());
         self.need(valid, "evaluate.subgroups", "\"\"", "names of columns");
@@ -416,8 +304,6 @@ impl Checks {
         if requests.len() > 1 {
             self.device_list(&requests, document.train.accumulate);
         }
-        let workers = document.runtime.workers;
-        self.need(workers <= 64, "runtime.workers", workers, "0 to 64 threads");
     }
 
     /// Checks a list of devices, which share the batches of an optimizer step.

@@ -2,8 +2,8 @@
 
 use figment::value::{Dict, Value};
 
-/// Former and current names.
-const RENAMED: [(&str, &str); 2] = [
+/// Former and current names of keys.
+pub const RENAMED: [(&str, &str); 2] = [
     ("train.recompute", "train.gradient_checkpointing"),
     ("train.weight_average", "train.ema_decay"),
 ];

@@ -88,12 +88,6 @@ impl Checks {
             "minutes, hours:minutes:seconds, or days-hours:minutes:seconds, such as \"1-12:00:00\"",
         );
         let warning = slurm.warning_seconds;
-        self.need(
-            (1..=65_535).contains(&warning),
-            "slurm.warning_seconds",
-            warning,
-            "1 to 65535 seconds",
-        );
         // With a shorter limit, a job would be stopped and requeued at its start, without end.
         self.need(
             seconds.is_none_or(|seconds| seconds >= 2 * warning as u64),
@@ -101,7 +95,6 @@ impl Checks {
             &slurm.time,
             &format!("at least twice slurm.warning_seconds, which is {warning} s"),
         );
-        self.need(slurm.shards <= 10_000, "slurm.shards", slurm.shards, "at most 10000");
         for (key, lines) in [("setup", &slurm.setup), ("extra", &slurm.extra)] {
             let is_single_line = |line: &String| !line.contains(['\n', '\r']);
             let valid = lines.iter().all(is_single_line);

@@ -113,7 +113,7 @@ fn all_invalid_values_are_reported_together() {
     )]);
     let messages = problems(files.load("spec.toml", &[], &["split.train=0.9"]));
     let keys: Vec<&str> = messages.iter().map(|text| text.split(':').next().unwrap()).collect();
-    assert_eq!(keys, ["split.train", "model.keep_prob", "train.epochs"]);
+    assert_eq!(keys, ["model.keep_prob", "train.epochs", "split.train"]);
 }
 
 #[test]
