@@ -24,6 +24,10 @@ sweep SPEC *ARGS:
 resume RUN *ARGS:
     {{lungs}} run {{RUN}} {{ARGS}}
 
+# Write a spec for a folder of CT: just new mine --data data/mine
+new NAME *ARGS:
+    {{lungs}} new {{NAME}} {{ARGS}}
+
 # Check a spec and its data without training
 check SPEC *ARGS:
     {{lungs}} check {{SPEC}} {{ARGS}}

@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod cli;
+pub mod new_spec;
 pub mod nlst;
 pub mod pipeline;
 pub mod plan;

@@ -4,10 +4,12 @@ use super::output::{Output, bytes, columns, duration};
 use super::{CommandResult, Failure};
 use crate::pipeline;
 use crate::plan::{CohortPlan, Plan, SkippedFilesPlan, plan};
+use crate::slurm::shell;
 use clap::Args;
 use lungs_base::text::counted;
 use lungs_image::images::counted_files;
 use lungs_net::device;
+use lungs_spec::results::find_run;
 use lungs_spec::spec::{Overrides, Spec, horizon_words, load};
 use lungs_study::cohort::SplitLists;
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use std::path::PathBuf;
 /// Check a spec and its data without training.
 ///
 /// Prints the keys that differ from their defaults, the number of found, chosen and excluded series with
-/// reasons, the splits, and estimates of disk space, memory and time.
+/// reasons, the splits, estimates of disk space, memory and time, and the command that runs the spec.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs check experiments/baseline.toml\n  lungs check experiments/baseline.toml --json | jq .cohort.excluded\n  lungs check experiments/baseline.toml --verbose   keys and excluded series"
@@ -63,7 +65,7 @@ impl Check {
         } else {
             set_keys(&spec)
         });
-        output.answer(plan_table(&plan));
+        output.answer(plan_table(&plan, &self.next_command(&spec)));
         if let Some(cohort) = cohort.filter(|_| !lists.is_empty()) {
             output.answer(lists.summary(&cohort.rows));
         }
@@ -72,6 +74,25 @@ impl Check {
             output.detail(format!("excluded  {name}  {}", row.reason_text()));
         }
         Ok(())
+    }
+}
+
+impl Check {
+    /// The command that runs the checked spec.
+    fn next_command(&self, spec: &Spec) -> String {
+        let mut words = vec!["lungs run".to_owned(), shell(&self.spec.display().to_string())];
+        words.extend(self.set.iter().map(|set| format!("--set {}", shell(set))));
+        if !spec.slurm.partition.is_empty() {
+            words.push("--slurm".to_owned());
+        }
+        let command = words.join(" ");
+        match find_run(spec) {
+            Some(run) if run.is_finished() => {
+                format!("{command}   (shows the metrics of {})", run.root().display())
+            }
+            Some(run) => format!("{command}   (resumes {})", run.root().display()),
+            None => command,
+        }
     }
 }
 
@@ -93,7 +114,7 @@ fn ignored_files_text(skipped_files: &SkippedFilesPlan) -> String {
     }
 }
 
-fn plan_table(plan: &Plan) -> String {
+fn plan_table(plan: &Plan, next: &str) -> String {
     let mut rows = vec![];
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     row("spec hash", plan.spec_hash.chars().take(12).collect());
@@ -134,6 +155,7 @@ fn plan_table(plan: &Plan) -> String {
         };
         row("time", time);
     }
+    rows.push(vec!["next".to_owned(), next.to_owned()]);
     columns(&rows)
 }
 

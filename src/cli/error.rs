@@ -1,11 +1,13 @@
 //! Errors of commands: a report on standard error and an exit code.
 
+use super::no_data::ways_to_data;
 use super::wrap;
 use crate::pipeline::PipelineError;
 use crate::sweep::SweepError;
 use lungs_report::ReportError;
 use lungs_spec::results::RunFailure;
 use lungs_spec::spec::SpecError;
+use lungs_study::cohort::CohortError;
 use miette::{MietteHandlerOpts, Report};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -100,6 +102,11 @@ impl From<PipelineError> for Failure {
     fn from(error: PipelineError) -> Self {
         match error {
             PipelineError::Spec(error) => (*error).into(),
+            PipelineError::Cohort(CohortError::NoRoot { key: "data.root", path }) => {
+                let help = ways_to_data(&path);
+                let path = path.display();
+                Self::Request(miette::miette!(help = help, "data.root: {path} does not exist"))
+            }
             error if error.is_request() => Self::request(error),
             error => Self::work(error),
         }

@@ -16,6 +16,8 @@ mod export;
 mod fetch;
 mod interrupt;
 mod man;
+mod new;
+mod no_data;
 mod output;
 mod pace;
 mod phantom;
@@ -49,7 +51,7 @@ use std::process::ExitCode;
     name = "lungs",
     version = crate::program::version(),
     arg_required_else_help = true,
-    after_help = "Start here:\n  lungs run experiments/demo.toml     a complete experiment on synthetic CT\n  lungs check experiments/demo.toml   check a spec and its data\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
+    after_help = "Start here:\n  lungs run experiments/demo.toml     a complete experiment on synthetic CT\n  lungs new NAME --data FOLDER        a spec for your own CT\n  lungs check experiments/demo.toml   check a spec and its data\n\nExit codes:\n  0    success\n  1    failure\n  2    invalid request: arguments, spec or input data\n  75   stopped by SIGUSR1 (scheduler warning); the same command resumes the work\n  130  stopped by another signal; the same command resumes the work"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -71,6 +73,7 @@ enum Command {
     Train(run::Train),
     Sweep(sweep::Sweep),
     Evaluate(evaluate::Evaluate),
+    New(new::New),
     Check(check::Check),
     Fetch(fetch::Fetch),
     Prepare(prepare::Prepare),
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Train(train) => train.execute(&output),
         Command::Sweep(sweep) => sweep.execute(&output),
         Command::Evaluate(evaluate) => evaluate.execute(&output),
+        Command::New(new) => new.execute(&output),
         Command::Check(check) => check.execute(&output),
         Command::Fetch(fetch) => fetch.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),

@@ -121,7 +121,7 @@ fn changed_inputs_stop_a_run_and_moved_ones_do_not() {
     fs::remove_file(workspace.path("ct")).unwrap();
     let missing = run(&workspace, &[]);
     assert_eq!(missing.code, 2);
-    assert!(missing.flat().contains("cannot look for CT images in ct"), "{}", missing.flat());
+    assert!(missing.flat().contains("data.root: ct does not exist"), "{}", missing.flat());
     assert!(missing.flat().contains("add --keep-inputs to the command"), "{}", missing.flat());
     assert_eq!(run(&workspace, &["--keep-inputs"]).code, 0);
 }

@@ -23,6 +23,7 @@ mod gpu_code;
 mod help;
 mod killing;
 mod labels;
+mod new_spec;
 mod nlst;
 mod nlst_index;
 mod report;

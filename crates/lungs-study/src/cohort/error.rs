@@ -19,6 +19,14 @@ pub enum CohortError {
         /// The error.
         source: ImagesError,
     },
+    /// A folder that the spec names does not exist.
+    #[error("{key}: {path} does not exist; give an existing file or folder")]
+    NoRoot {
+        /// The key of the spec.
+        key: &'static str,
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder or file of a list could not be searched.
     #[error(
         "{list}, line {line}: {source}; relative paths of a list start at the working directory"
@@ -76,4 +84,16 @@ pub enum CohortError {
         /// The labels without a series, as lines.
         unmatched: String,
     },
+}
+
+impl CohortError {
+    /// The error of a folder that a key of the spec names.
+    pub fn root(key: &'static str, source: ImagesError) -> Self {
+        let ImagesError::Root { path, source: error } = &source;
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::NoRoot { key, path: path.clone() }
+        } else {
+            Self::Root { key, source }
+        }
+    }
 }

@@ -17,7 +17,7 @@ pub enum Sharpness {
 }
 
 /// The sharpness of a kernel, by the naming of four vendors; `None` for unknown names.
-pub(crate) fn sharpness(kernel: &str) -> Option<Sharpness> {
+pub fn sharpness(kernel: &str) -> Option<Sharpness> {
     let kernel = kernel.to_ascii_uppercase();
     let kernel = kernel.split(['\\', ' ', '_']).next().unwrap_or_default();
     match kernel {

@@ -27,7 +27,7 @@ mod unmatched;
 
 pub use error::CohortError;
 pub use follow_up::{FollowUpCounts, HorizonCounts};
-pub use kernel::Sharpness;
+pub use kernel::{Sharpness, sharpness};
 pub(crate) use labels::LabelMatches;
 pub use labels::{Contradictions, FollowUpError, Label, Labels, LabelsError, PatientRows};
 pub use lists::{ListEntry, ListError, read_list, write_list};
@@ -197,13 +197,13 @@ fn read_sources(spec: &Spec, scanner: &mut Scanner) -> Result<(ScanResult, Label
         let mut sources = Vec::new();
         let folders = [("data.positives", positives, true), ("data.negatives", negatives, false)];
         for (key, folder, label) in folders {
-            let root = |source| CohortError::Root { key, source };
+            let root = |source| CohortError::root(key, source);
             let found = scanner.scan(folder).map_err(root)?;
             sources.push(LabelledImages { found, label, split: None, source: None });
         }
         return Ok(merge(sources));
     }
-    let root = |source| CohortError::Root { key: "data.root", source };
+    let root = |source| CohortError::root("data.root", source);
     let found = scanner.scan(&data.root).map_err(root)?;
     let labels = match &data.labels {
         Some(path) => Labels::read_csv(path, &data.root, &spec.outcome)?,
