@@ -36,6 +36,14 @@ check SPEC *ARGS:
 prepare INPUT *ARGS:
     {{lungs}} prepare {{INPUT}} {{ARGS}}
 
+# List the runs of a results folder
+runs *ARGS:
+    {{lungs}} runs {{ARGS}}
+
+# Remove checkpoints and prepared volumes that are no longer needed, after asking
+clean *ARGS:
+    {{lungs}} clean {{ARGS}}
+
 # Compare runs, or the newest runs of experiments: just compare results/demo results/demo-focal
 compare *RUNS:
     {{lungs}} compare {{RUNS}}

@@ -10,11 +10,13 @@
 //! `ARCHITECTURE.md` describes this package and the crates below it.
 
 pub mod bench;
+pub mod cleaning;
 pub mod cli;
 pub mod new_spec;
 pub mod nlst;
 pub mod pipeline;
 pub mod plan;
 mod program;
+pub mod runs;
 pub mod slurm;
 pub mod sweep;

@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod clean;
 mod cohort;
 mod compare;
 mod completions;
@@ -26,6 +27,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod run;
+mod runs;
 mod sample_size;
 mod schema;
 mod score;
@@ -78,6 +80,7 @@ enum Command {
     Fetch(fetch::Fetch),
     Prepare(prepare::Prepare),
     Predict(predict::Predict),
+    Runs(runs::Runs),
     Compare(compare::Compare),
     Score(score::Score),
     SampleSize(sample_size::SampleSize),
@@ -86,6 +89,7 @@ enum Command {
     Export(export::Export),
     Phantom(phantom::Phantom),
     Weights(weights::Weights),
+    Clean(clean::Clean),
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
@@ -115,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Fetch(fetch) => fetch.execute(&output),
         Command::Prepare(prepare) => prepare.execute(&output),
         Command::Predict(predict) => predict.execute(&output),
+        Command::Runs(runs) => runs.execute(&output),
+        Command::Clean(clean) => clean.execute(&output),
         Command::Compare(compare) => compare.execute(&output),
         Command::Score(score) => score.execute(&output),
         Command::SampleSize(sizes) => sizes.execute(&output),

@@ -25,7 +25,8 @@ fn add_suggestion(error: &mut Error, mut command: Command, arguments: &[String])
         _ => return,
     };
     let Some(ContextValue::String(unknown)) = error.get(unknown) else { return };
-    if error.get(suggested).is_some() {
+    // Commands that start with the same letters are more similar to clap than a swap of two letters.
+    if error.get(suggested).is_some() && suggested != ContextKind::SuggestedSubcommand {
         return;
     }
     command.build();

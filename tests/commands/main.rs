@@ -28,6 +28,7 @@ mod nlst;
 mod nlst_index;
 mod report;
 mod runs;
+mod runs_and_clean;
 mod sample_size;
 mod score;
 mod shell;

@@ -19,12 +19,12 @@ pub(super) struct Cache<'a> {
 
 /// Content of `<key>.json`, which is written after the other files of the entry.
 #[derive(Serialize, Deserialize)]
-struct Entry {
-    algorithm_version: u32,
-    settings: String,
+pub(super) struct Entry {
+    pub algorithm_version: u32,
+    pub settings: String,
     inputs: String,
     npz_bytes: Option<u64>,
-    row: Row,
+    pub row: Row,
 }
 
 impl Cache<'_> {

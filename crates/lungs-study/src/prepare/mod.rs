@@ -29,6 +29,7 @@ mod refusal;
 mod row;
 mod series;
 mod shard;
+mod stored;
 mod sybil;
 
 use lungs_image::dicom::{HuRule, StackRules};
@@ -47,6 +48,7 @@ pub use refusal::Refusal;
 pub use row::{Row, Status};
 pub use series::{Outcome, prepare_image};
 pub use shard::Shard;
+pub use stored::{StoredEntry, is_cache_in_use, stored_entries};
 
 /// Part of every cache key; increased whenever the same inputs and settings give different voxels, measurements
 /// or pictures than before.

@@ -120,6 +120,11 @@ impl Checkpoint {
         is_canonical.then_some(Self { epochs_done, batches_done, folder })
     }
 
+    /// The epoch whose end this checkpoint is; `None` within an epoch.
+    pub(super) fn end_of_epoch(&self) -> Option<usize> {
+        (self.batches_done == 0).then_some(self.epochs_done)
+    }
+
     /// Verifies the checkpoint, and reads its position.
     ///
     /// # Errors
@@ -201,6 +206,19 @@ pub(super) fn remove_partial(run: &RunFolder) -> Result<(), WriteError> {
         }
     }
     Ok(())
+}
+
+/// The folders of incomplete and of damaged checkpoints of a run.
+pub(super) fn leftovers(run: &RunFolder) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(run.checkpoints()) else { return Vec::new() };
+    let is_leftover = |name: &std::ffi::OsStr| {
+        let name = name.as_encoded_bytes();
+        [PARTIAL, DAMAGED].iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+    };
+    let entries = entries.flatten().filter(|entry| is_leftover(&entry.file_name()));
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    folders.sort();
+    folders
 }
 
 /// Every checkpoint of a run, sorted by position, the latest last.
