@@ -34,6 +34,13 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn execute(&self, output: &Output) -> CommandResult {
         let run = RunFolder::find(&self.run)?;
+        if run.is_external() {
+            return Err(Failure::request(format!(
+                "{} is the evaluation of a model on other exams and has no network, expected a run; export the model \
+                 that it evaluated",
+                run.root().display()
+            )));
+        }
         let notes = self.notes.as_deref().map(|path| {
             let read = std::fs::read_to_string(path);
             read.map_err(|error| {

@@ -14,12 +14,11 @@ use lungs_base::text::counted;
 use lungs_spec::spec::horizon_words;
 use std::path::PathBuf;
 
-/// Predict the probability of lung cancer within one year, or the risks of several years, for CT series.
+/// Predict the probability of lung cancer within one year, or within each of several years, for CT series.
 ///
-/// Finds every CT image in each PATH, prepares it with the model's preprocessing and runs the network without
-/// dropout. A model with outcome.name = "survival" gives a risk for each of its horizons; its probability is the risk of
-/// the first. A run contributes the weights of its selected epoch. Excluded series are listed with the
-/// reason. Research use only: not a medical device.
+/// Finds every CT image in each PATH, prepares it with the model's preprocessing and runs the network. A model with
+/// outcome.name = "survival" gives a risk for each of its horizons; the column `probability` is the risk at the first
+/// horizon. Of a run, the selected epoch is used. Excluded series are listed with the reason. Research use only: not a medical device.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  lungs predict --model results/demo data/new-patient\n  lungs predict --model results/demo data/a data/b --out predictions.csv\n  lungs predict --model results/demo data/a --explain heatmaps\n  lungs predict --model sybil_checkpoints data/new-patient\n  lungs predict --model weights/lungs-0.1.5.safetensors data/new-patient"

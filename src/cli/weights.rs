@@ -38,9 +38,9 @@ enum Action {
 
 /// Convert the checkpoint of a three-dimensional network to .safetensors.
 ///
-/// Checks every array and lists missing and mismatched arrays with their expected and actual shapes. This
-/// network has no learned scale of batch normalisation (PyTorch's bn.weight); the import folds the scale
-/// into the kernels, which leaves the output of the network unchanged.
+/// Checks every array and lists missing and mismatched arrays with their expected and actual shapes. I3D
+/// has no learned scale of batch normalisation here (PyTorch's bn.weight): the import multiplies the scale
+/// into the kernels, which leaves the output of the network unchanged. Residual networks keep it.
 #[derive(Args)]
 struct Import {
     #[command(flatten)]
@@ -100,7 +100,7 @@ struct Show {
 
 #[derive(Args)]
 struct Source {
-    /// A checkpoint (model.ckpt-123, a .pt, .pth or .safetensors file), or the folder of a run.
+    /// A checkpoint (model.ckpt-123, a .pt, .pth, .ckpt or .safetensors file), or the folder of a run.
     file: PathBuf,
 
     /// Prefix of the array names of the network to load, for files with several networks.
@@ -165,7 +165,9 @@ pub(super) fn weights_file(path: &Path) -> Result<PathBuf, Failure> {
             let weights = training::selected_weights(&run);
             Ok(weights.map_err(crate::pipeline::PipelineError::from)?)
         }
-        Err(error @ ResultsError::IsSweep { .. }) => Err(error.into()),
+        Err(error @ (ResultsError::IsSweep { .. } | ResultsError::NoFinishedRun { .. })) => {
+            Err(error.into())
+        }
         Err(_) => Ok(path.to_owned()),
     }
 }

@@ -3,6 +3,7 @@
 use super::PipelineError;
 use super::network_calibration::SybilCalibration;
 use lungs_base::text::counted;
+use lungs_net::weights::pytorch;
 use lungs_stats::SybilCalibrators;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,8 @@ pub(super) struct CheckpointFolder {
 }
 
 impl CheckpointFolder {
-    /// The folder at `path`; `None` if it is no folder, or has no checkpoint of PyTorch.
+    /// The folder at `path`; `None` if it is no folder, or has no checkpoint of PyTorch. Of others, every `.ckpt` file is
+    /// a checkpoint, so that a damaged one is an error.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -40,9 +42,11 @@ impl CheckpointFolder {
             let has = |file: &&PathBuf| file.extension().is_some_and(|it| it == extension);
             files.iter().filter(has).cloned().collect()
         };
-        // Checkpoints of TensorFlow have the same extension.
         let mut checkpoints = with_extension("ckpt");
-        checkpoints.retain(|file| lungs_net::weights::pytorch::is_one(file));
+        // Checkpoints of TensorFlow have the same extension.
+        if !checkpoints.iter().any(|file| pytorch::is_one(file)) {
+            checkpoints.clear();
+        }
         let mut calibrators = with_extension("json");
         calibrators.retain(|file| name_of(file).contains("calibrator"));
         let folder = Self { path: path.to_owned(), checkpoints, calibrators };

@@ -71,6 +71,7 @@ impl Model {
                 return Err(ResultsError::IsExternal { path: path.to_owned() }.into());
             }
             Ok(run) => run.members()?.into_iter().map(|(run, _)| run.root().to_owned()).collect(),
+            Err(error @ ResultsError::NoFinishedRun { .. }) => return Err(error.into()),
             Err(_) => vec![path.to_owned()],
         };
         paths.iter().map(|path| Self::open(path, spec, any_preprocessing)).collect()
@@ -99,6 +100,13 @@ impl Model {
             Err(error @ ResultsError::IsSweep { .. }) => return Err(error.into()),
             Err(_) => (path.to_owned(), None, None),
         };
+        if file.is_dir() && !weights::tensorflow::is_one(&file) {
+            return Err(invalid(
+                "found no model in this folder, expected a run, the folder of an experiment with a finished run, a \
+                 checkpoint of TensorFlow, or .ckpt files of PyTorch"
+                    .to_owned(),
+            ));
+        }
         let loaded = weights::load(&file, None, weights::Head::Load)?;
         let channels = loaded.config.in_channels;
         let mut contract = training::contract_of(&loaded).map_err(|e| invalid(e.to_string()))?;

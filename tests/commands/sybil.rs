@@ -104,6 +104,23 @@ fn wrong_calibrators_are_an_error() {
 }
 
 #[test]
+fn a_damaged_network_is_not_left_out_of_the_ensemble() {
+    let workspace = workspace("2");
+    fs::write(workspace.path("sybil/2.ckpt"), "cut off").unwrap();
+    let failed = workspace.lungs(&["predict", "--model", "sybil", "exams/P0001"]);
+    assert_eq!(failed.code, 2, "{}", failed.stdout);
+    assert!(
+        failed.stderr.contains("sybil/2.ckpt is not a known weights file"),
+        "{}",
+        failed.stderr
+    );
+    // A folder without any model.
+    let failed = workspace.lungs(&["predict", "--model", "exams", "exams/P0001"]);
+    assert_eq!(failed.code, 2, "{}", failed.stdout);
+    assert!(failed.stderr.contains("exams: found no model in this folder"), "{}", failed.stderr);
+}
+
+#[test]
 fn a_folder_of_sybil_is_evaluated_on_other_exams() {
     let workspace = workspace("4");
     let labels = ["--data", "exams", "--labels", "exams/labels.csv", "--out", "results/sybil"];

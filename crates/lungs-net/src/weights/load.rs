@@ -103,8 +103,13 @@ fn choose(path: &Path, archive: &Archive, prefix: Option<&str>) -> Result<Locati
     let inceptions = recognise(archive).into_iter().map(Location::Inception);
     let residual = residual_names::recognise(archive).into_iter().map(Location::Residual);
     let mut networks: Vec<Location> = inceptions.chain(residual).collect();
-    if let Some(prefix) = prefix {
-        networks.retain(|network| network.prefix() == prefix);
+    if let Some(requested) = prefix {
+        let prefixes: Vec<String> = networks.iter().map(|it| it.prefix().to_owned()).collect();
+        networks.retain(|network| network.prefix() == requested);
+        if networks.is_empty() && !prefixes.is_empty() {
+            let (path, requested) = (path.to_owned(), requested.to_owned());
+            return Err(LoadError::OtherPrefix { path, requested, prefixes });
+        }
     }
     match networks.len() {
         1 => Ok(networks.remove(0)),

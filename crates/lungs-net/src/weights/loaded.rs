@@ -100,7 +100,7 @@ pub enum LoadError {
     #[error(
         "{path} is not a known weights file: expected a TensorFlow checkpoint \
          (model.ckpt-123, its .index file, or their folder), a PyTorch file \
-         (.pt, .pth), a .safetensors file, or a run folder"
+         (.pt, .pth, .ckpt), a .safetensors file, or a run folder"
     )]
     NoKind {
         /// The requested path.
@@ -127,6 +127,19 @@ pub enum LoadError {
     SeveralNetworks {
         /// The file.
         path: PathBuf,
+        /// The prefix of each network's names.
+        prefixes: Vec<String>,
+    },
+    /// No network has the requested prefix.
+    #[error(
+        "{path} has no network with the prefix \"{requested}\"; expected one of: {}",
+        .prefixes.iter().map(|prefix| format!("\"{prefix}\"")).collect::<Vec<_>>().join(", ")
+    )]
+    OtherPrefix {
+        /// The file.
+        path: PathBuf,
+        /// The requested prefix.
+        requested: String,
         /// The prefix of each network's names.
         prefixes: Vec<String>,
     },

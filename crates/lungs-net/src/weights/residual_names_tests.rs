@@ -157,3 +157,17 @@ fn merlin_is_recognised_under_its_prefix_and_flat_networks_are_not() {
     let flat: [(&str, &[usize]); 1] = [("conv1.weight", &[64, 3, 7, 7])];
     assert_eq!(recognise(&archive(&flat)), []);
 }
+
+#[test]
+fn another_prefix_is_an_error_that_names_those_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights.safetensors");
+    let archive = archive(&[("model.stem.0.weight", &[2, 3, 3, 7, 7])]);
+    let metadata = crate::model::Metadata::new();
+    crate::model::save_variables(&archive.arrays, &file, &metadata).unwrap();
+    let error = crate::weights::load(&file, Some("other."), Head::New).unwrap_err().to_string();
+    assert!(
+        error.ends_with("no network with the prefix \"other.\"; expected one of: \"model.\""),
+        "{error}"
+    );
+}

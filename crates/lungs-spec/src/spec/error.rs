@@ -95,9 +95,14 @@ fn count(problems: usize) -> String {
     }
 }
 
+/// ` (in spec.toml)`; nothing for an empty text.
+fn in_brackets(origin: &str) -> String {
+    if origin.is_empty() { String::new() } else { format!(" ({origin})") }
+}
+
 /// A problem of one key.
 #[derive(Debug, Error, Diagnostic)]
-#[error("{key}: {message} ({origin})")]
+#[error("{key}: {message}{}", in_brackets(.origin))]
 pub struct KeyProblem {
     /// Dotted key, as `train.epochs`.
     pub key: String,

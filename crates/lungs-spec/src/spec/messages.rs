@@ -36,12 +36,13 @@ pub(super) fn describe(error: &figment::Error) -> (String, String, Option<String
     (key, message, help)
 }
 
-/// The source of a value, as text for the end of a message.
+/// The source of a value, as text for the end of a message; empty for a key that is not set.
 pub(super) fn origin_text(origin: Option<&Source>) -> String {
     match origin {
         Some(Source::File(path)) => format!("in {}", path.display()),
         Some(Source::Custom(origin)) => format!("from {origin}"),
-        _ => "the default".to_owned(),
+        Some(_) => "the default".to_owned(),
+        None => String::new(),
     }
 }
 

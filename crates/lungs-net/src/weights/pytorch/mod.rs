@@ -54,11 +54,15 @@ pub fn read(path: &Path) -> Result<Archive, ReadError> {
     } else if is_stream(&bytes) {
         container::open_stream(&bytes)
     } else {
-        Err(FormatError::Unsupported(
-            "torch.save has not written it since version 0.2; load it with the PyTorch that wrote \
-             it, then call torch.save(model.state_dict(), …) with a newer one"
-                .to_owned(),
-        ))
+        let found = if bytes.is_empty() {
+            "the file is empty"
+        } else {
+            "found neither a zip archive nor a pickle of PyTorch 0.2 or newer"
+        };
+        Err(FormatError::Unsupported(format!(
+            "{found}; compare its size and checksum with those of its source, or save it again with a newer \
+             PyTorch: torch.save(model.state_dict(), …)"
+        )))
     };
     let (machine, root, storages) = contents.map_err(with_path)?;
     let contents = flatten::flatten(&machine, root).map_err(with_path)?;
