@@ -252,8 +252,10 @@ Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t size) {
     return copied("htod", size);
 }
 
+/* A buffer that no kernel has written may hold what was in its memory before: the host gets zeros. */
 Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t size) {
-    memcpy(to, host(from), size);
+    (void)from;
+    memset(to, 0, size);
     return copied("dtoh", size);
 }
 
@@ -289,9 +291,10 @@ static char *row(const struct side *side, size_t index) {
 
 Result cuMemcpy2DAsync_v2(const struct rows *rows) {
     const char *kind = is_host(&rows->from) ? "htod" : is_host(&rows->to) ? "dtoh" : "dtod";
-    if (strcmp(kind, "dtod") != 0)
-        for (size_t index = 0; index < rows->height; index++)
-            memcpy(row(&rows->to, index), row(&rows->from, index), rows->width);
+    for (size_t index = 0; index < rows->height && strcmp(kind, "dtod") != 0; index++) {
+        if (is_host(&rows->to)) memset(row(&rows->to, index), 0, rows->width);
+        else memcpy(row(&rows->to, index), row(&rows->from, index), rows->width);
+    }
     return copied(kind, rows->width * rows->height);
 }
 
