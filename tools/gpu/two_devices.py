@@ -28,7 +28,7 @@ STEPS = 200
 # the end of each half, threads and memory of the process as medians of samples.
 GROWTH_LIMITS = {"streams": 0, "device blocks": 0, "device MiB": 0, "threads": 0, "process MiB": 8}
 # The most that one of them may be at the end.
-LIMITS = {"streams": 2, "device blocks": 40, "device MiB": 400, "threads": 40, "launches per step": 2000}
+LIMITS = {"streams": 4, "device blocks": 40, "device MiB": 400, "threads": 40, "launches per step": 2000}
 
 
 class Samples:
