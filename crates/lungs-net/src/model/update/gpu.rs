@@ -179,7 +179,7 @@ fn adam(
             let output = new_second.index_mut(tensor);
             output[index] = v;
         }
-        start += (length + units - 1) / units * units;
+        start += length.div_ceil(units) * units;
     }
 }
 
@@ -218,7 +218,7 @@ fn blend_numbers(
             let result = output.index_mut(tensor);
             result[index] = number + (new[tensor][skips[tensor] + index] - number) * share;
         }
-        start += (length + units - 1) / units * units;
+        start += length.div_ceil(units) * units;
     }
 }
 
