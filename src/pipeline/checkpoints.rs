@@ -36,7 +36,8 @@ impl CheckpointFolder {
             .map(|entry| Ok(entry?.path()))
             .collect::<Result<_, std::io::Error>>()
             .map_err(unreadable)?;
-        files.retain(|file| file.is_file());
+        // A link to a missing file stays, so that it is an error.
+        files.retain(|file| !file.is_dir());
         files.sort();
         let with_extension = |extension: &str| -> Vec<PathBuf> {
             let has = |file: &&PathBuf| file.extension().is_some_and(|it| it == extension);
@@ -53,14 +54,14 @@ impl CheckpointFolder {
         Ok((!folder.checkpoints.is_empty()).then_some(folder))
     }
 
-    /// The calibrators of the networks of the folder, which predict risks until `years` horizons; `None` without a file of
-    /// calibrators. Of several files, that of the ensemble is for several networks.
+    /// The calibrators of the networks of the folder, which predict the risks within `horizons_years`; `None` without a file
+    /// of calibrators. Of several files, that of the ensemble is for several networks.
     ///
     /// # Errors
     /// The choice of the file is not clear, or the file does not fit the networks.
     pub(super) fn calibrators(
         &self,
-        years: usize,
+        horizons_years: &[f64],
     ) -> Result<Option<SybilCalibration>, PipelineError> {
         let Some(path) = self.calibrator_file()? else { return Ok(None) };
         let invalid = |reason: String| PipelineError::InvalidWeights { path: path.clone(), reason };
@@ -68,11 +69,19 @@ impl CheckpointFolder {
         let calibrators: SybilCalibrators = serde_json::from_str(&text).map_err(|error| {
             invalid(format!("found no calibrators of Sybil: {error}; get a new copy of the file"))
         })?;
-        if calibrators.years() != years {
+        let years = calibrators.years();
+        if years != horizons_years.len() {
             return Err(invalid(format!(
                 "found calibrators of {}, expected {}, as the networks of {} predict",
-                counted(calibrators.years(), "year", "years"),
-                years,
+                counted(years, "year", "years"),
+                horizons_years.len(),
+                self.path.display()
+            )));
+        }
+        if (1..=years).map(|year| year as f64).ne(horizons_years.iter().copied()) {
+            return Err(invalid(format!(
+                "found calibrators of the years 1 to {years}, but the horizons of {} are {horizons_years:?} years; remove \
+                 outcome.horizons_years from the spec, or this file from the folder",
                 self.path.display()
             )));
         }
@@ -133,6 +142,17 @@ mod tests {
         let error = file(folder(1, &names)).unwrap_err().to_string();
         assert!(error.starts_with("sybil: found 2 files of calibrators: sybil_1_"), "{error}");
         assert!(file(folder(2, &["a_calibrator.json", "b_calibrator.json"])).is_err());
+    }
+
+    #[test]
+    fn calibrators_belong_to_whole_years() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/sybil");
+        let folder = CheckpointFolder::find(Path::new(path)).unwrap().unwrap();
+        let calibration = folder.calibrators(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap().unwrap();
+        assert_eq!((calibration.networks, calibration.calibrators.years()), (2, 6));
+        let error = |horizons: &[f64]| folder.calibrators(horizons).unwrap_err().to_string();
+        assert!(error(&[1.0, 2.0]).contains("of 6 years, expected 2"));
+        assert!(error(&[2.0, 4.0, 6.0, 8.0, 10.0, 12.0]).contains("of the years 1 to 6, but"));
     }
 
     #[test]

@@ -55,11 +55,9 @@ impl Model {
             let open = |file: &PathBuf| Self::open(file, spec, any_preprocessing);
             let mut models: Vec<Self> =
                 folder.checkpoints.iter().map(open).collect::<Result<_, _>>()?;
-            let is_sybil = models.iter().all(Self::is_sybil);
-            let years = models.first().map(|model| model.spec.outcome.horizons().len());
-            let years = years.filter(|_| is_sybil);
-            if let Some(calibrators) =
-                years.map(|years| folder.calibrators(years)).transpose()?.flatten()
+            if models.iter().all(Self::is_sybil)
+                && let Some(first) = models.first()
+                && let Some(calibrators) = folder.calibrators(first.spec.outcome.horizons())?
             {
                 let calibration = NetworkCalibration::Ensemble(Rc::new(calibrators));
                 models.iter_mut().for_each(|model| model.calibration = calibration.clone());

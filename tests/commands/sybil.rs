@@ -114,6 +114,10 @@ fn a_damaged_network_is_not_left_out_of_the_ensemble() {
         "{}",
         failed.stderr
     );
+    fs::remove_file(workspace.path("sybil/2.ckpt")).unwrap();
+    std::os::unix::fs::symlink("missing", workspace.path("sybil/2.ckpt")).unwrap();
+    let failed = workspace.lungs(&["predict", "--model", "sybil", "exams/P0001"]);
+    assert!(failed.code != 0 && failed.stderr.contains("sybil/2.ckpt"), "{}", failed.stderr);
     // A folder without any model.
     let failed = workspace.lungs(&["predict", "--model", "exams", "exams/P0001"]);
     assert_eq!(failed.code, 2, "{}", failed.stdout);

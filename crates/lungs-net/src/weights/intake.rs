@@ -3,7 +3,7 @@
 use super::fold::{Unit, fold_gammas};
 use super::layout::{Layout, NetworkLocation};
 use super::{Archive, UnusedEntry};
-use crate::model::{I3dConfig, Layer, Variable};
+use crate::model::{I3dConfig, Layer, NetworkConfig, Variable};
 use lungs_base::network::Head;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 /// The network in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ExtractedNetwork {
-    /// Channels, width and (where there is a classifier) classes.
-    pub config: I3dConfig,
+    /// Architecture, pool, channels, width and (where there is a classifier) outputs.
+    pub config: NetworkConfig,
     /// The network's variables; without the classifier's when the file has none.
     pub variables: Vec<Variable>,
     /// Entries of the file that the network does not use.
@@ -72,7 +72,7 @@ pub(super) fn extract(
         variables.push(Variable { name: kernel_name, shape, values: kernel });
         variables.push(Variable { name: bias_name, shape: vec![bias.len()], values: bias });
     }
-    Ok(ExtractedNetwork { config, variables, unused_entries })
+    Ok(ExtractedNetwork { config: config.into(), variables, unused_entries })
 }
 
 fn strip<'a>(prefix: &str, array: &'a Variable) -> Option<&'a str> {

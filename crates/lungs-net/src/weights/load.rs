@@ -3,7 +3,7 @@
 use super::intake::{ExtractedNetwork, extract};
 use super::layout::{NetworkLocation, recognise};
 use super::loaded::{FileKind, LoadError, LoadedNetwork, NetworkLayout};
-use super::residual::{self, ResidualNetwork};
+use super::residual;
 use super::residual_names::{self, ResidualLocation};
 use super::{Archive, ReadError, pytorch, safetensors, tensorflow};
 use lungs_base::network::Head;
@@ -38,42 +38,27 @@ pub fn read_archive(path: &Path) -> Result<(FileKind, Archive), LoadError> {
 /// # Errors
 /// [`LoadError`] with every missing or wrong array.
 pub fn load(path: &Path, prefix: Option<&str>, head: Head) -> Result<LoadedNetwork, LoadError> {
-    let (kind, archive) = read_archive(path)?;
+    let (kind, mut archive) = read_archive(path)?;
     let location = choose(path, &archive, prefix)?;
-    let layout = location.layout();
-    let mismatch = |problems| LoadError::Mismatch { path: path.to_owned(), layout, problems };
-    let prefix = location.prefix().to_owned();
+    let metadata = std::mem::take(&mut archive.metadata);
+    let (layout, prefix) = (location.layout(), location.prefix().to_owned());
+    let extracted = match location {
+        Location::Inception(location) => extract(&archive, &location, head),
+        Location::Residual(location) => residual::extract(archive, &location, head),
+    };
     let path = path.to_owned();
-    match location {
-        Location::Inception(location) => {
-            let extracted = extract(&archive, &location, head).map_err(mismatch)?;
-            let ExtractedNetwork { config, variables, unused_entries } = extracted;
-            let (config, metadata) = (config.into(), archive.metadata);
-            Ok(LoadedNetwork {
-                path,
-                kind,
-                layout,
-                prefix,
-                config,
-                variables,
-                unused_entries,
-                metadata,
-            })
-        }
-        Location::Residual(location) => {
-            let extracted = residual::extract(archive, &location, head).map_err(mismatch)?;
-            let ResidualNetwork { config, variables, unused_entries, metadata } = extracted;
-            Ok(LoadedNetwork {
-                path,
-                kind,
-                layout,
-                prefix,
-                config,
-                variables,
-                unused_entries,
-                metadata,
-            })
-        }
+    match extracted {
+        Ok(ExtractedNetwork { config, variables, unused_entries }) => Ok(LoadedNetwork {
+            path,
+            kind,
+            layout,
+            prefix,
+            config,
+            variables,
+            unused_entries,
+            metadata,
+        }),
+        Err(problems) => Err(LoadError::Mismatch { path, layout, problems }),
     }
 }
 

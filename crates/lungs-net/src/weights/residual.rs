@@ -1,10 +1,9 @@
 //! Residual networks in files: their configuration, and their arrays in order.
 
+use super::intake::ExtractedNetwork;
 use super::residual_names::{Renamed, ResidualLayout, ResidualLocation, with_own_names};
 use super::{Archive, Head, UnusedEntry};
-use crate::model::{
-    Architecture, Metadata, NetworkConfig, Pool, Variable, head_names, is_head, is_pool,
-};
+use crate::model::{Architecture, NetworkConfig, Pool, Variable, head_names, is_head, is_pool};
 use std::collections::BTreeMap;
 
 /// The first kernel.
@@ -48,14 +47,6 @@ fn is_head_name(name: &str) -> bool {
     head_names().iter().any(|head| head == name)
 }
 
-/// A residual network of a file, in the names of this program.
-pub(super) struct ResidualNetwork {
-    pub config: NetworkConfig,
-    pub variables: Vec<Variable>,
-    pub unused_entries: Vec<UnusedEntry>,
-    pub metadata: Metadata,
-}
-
 /// The network's arrays in the order of a forward pass, without its classifier if a new one replaces it.
 ///
 /// # Errors
@@ -64,13 +55,13 @@ pub(super) fn extract(
     archive: Archive,
     location: &ResidualLocation,
     head: Head,
-) -> Result<ResidualNetwork, Vec<String>> {
+) -> Result<ExtractedNetwork, Vec<String>> {
     let Renamed { archive, mut problems } = with_own_names(archive, location, head);
     let Some(config) = config_of(&archive) else {
         let kernel = ResidualLayout::Lungs.first_kernel();
         return Err(vec![format!("{kernel}: expected shape [outputs, inputs, 3, 7, 7]")]);
     };
-    let Archive { arrays, unused_entries, metadata } = archive;
+    let Archive { arrays, unused_entries, .. } = archive;
     let mut arrays: BTreeMap<String, Variable> =
         arrays.into_iter().map(|array| (array.name.clone(), array)).collect();
     let mut variables = vec![];
@@ -92,7 +83,7 @@ pub(super) fn extract(
         .into_keys()
         .map(|name| UnusedEntry { name, description: "not part of the network".to_owned() });
     let unused_entries = unused_entries.into_iter().chain(extra).collect();
-    Ok(ResidualNetwork { config, variables, unused_entries, metadata })
+    Ok(ExtractedNetwork { config, variables, unused_entries })
 }
 
 #[cfg(test)]
@@ -100,7 +91,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::model;
+    use crate::model::{self, Metadata};
     use crate::weights::load;
 
     #[test]
